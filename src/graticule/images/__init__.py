@@ -1,0 +1,1 @@
+"""Pixels: opening, checking, squaring and batching pictures."""
