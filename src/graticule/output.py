@@ -1,0 +1,235 @@
+"""Results on their way out: JSON lines, CSV, GeoJSON, tables for people; files appear whole or not at all."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, TextIO
+
+from rich.table import Table
+from rich.text import Text
+
+from graticule.errors import InputError
+from graticule.prediction import Candidate, Prediction, Refusal, Result
+
+__all__ = [
+    "WRITERS",
+    "atomic_text",
+    "candidates_table",
+    "format_km",
+    "format_place",
+    "results_table",
+    "to_dict",
+    "to_jsonl",
+    "write_csv",
+    "write_geojson",
+    "write_jsonl",
+]
+
+CSV_COLUMNS: Final = (
+    "path",
+    "latitude",
+    "longitude",
+    "radius_km",
+    "probability",
+    "cell",
+    "model",
+    "error_type",
+    "error",
+)
+
+
+def to_dict(result: Result) -> dict[str, Any]:
+    """A result as plain JSON values, keys in the documented order."""
+    if isinstance(result, Refusal):
+        return {
+            "path": result.path,
+            "error": {"type": type(result.error).__name__, "message": str(result.error)},
+        }
+    return {
+        "path": result.path,
+        "latitude": result.latitude,
+        "longitude": result.longitude,
+        "radius_km": result.radius_km,
+        "candidates": [_candidate(candidate) for candidate in result.candidates],
+        "model": result.model,
+    }
+
+
+def to_jsonl(result: Result) -> str:
+    """A result as one line of JSON, without the line's end."""
+    return json.dumps(to_dict(result), ensure_ascii=False, allow_nan=False)
+
+
+def write_jsonl(results: Iterable[Result], stream: TextIO) -> None:
+    """One JSON object a line; each is flushed, so a reader follows along."""
+    for result in results:
+        stream.write(to_jsonl(result) + "\n")
+        stream.flush()
+
+
+def write_csv(results: Iterable[Result], stream: TextIO) -> None:
+    """One row a picture, with its best candidate; a refused one fills the error columns instead."""
+    table = csv.DictWriter(stream, CSV_COLUMNS, restval="", lineterminator="\n")
+    table.writeheader()
+    for result in results:
+        table.writerow(_csv_row(result))
+
+
+def write_geojson(results: Iterable[Result], stream: TextIO) -> None:
+    """One FeatureCollection (RFC 7946): a point a picture; a refused one is a feature without a place."""
+    features = [_feature(result) for result in results]
+    json.dump(
+        {"type": "FeatureCollection", "features": features}, stream, ensure_ascii=False, allow_nan=False
+    )
+    stream.write("\n")
+
+
+WRITERS: Final[Mapping[str, Callable[[Iterable[Result], TextIO], None]]] = {
+    "jsonl": write_jsonl,
+    "csv": write_csv,
+    "geojson": write_geojson,
+}
+"""The formats for machines, by the name the command line gives them."""
+
+
+def results_table(
+    results: Iterable[Result],
+    *,
+    model: str,
+    purpose: str = "",
+    errors_km: Mapping[str, float] | None = None,
+) -> Table:
+    """The table for people.
+
+    Args:
+        results: What to show, in order.
+        model: Name of the model that answered.
+        purpose: What the model is for, in a few words.
+        errors_km: Distance from the truth by path, where it is known; adds a column.
+    """
+    caption = f"Estimates by the model {model}" + (f": {purpose}" if purpose else "")
+    table = Table(caption=caption, caption_justify="left", header_style="bold", pad_edge=False, box=None)
+    table.add_column("Picture", overflow="fold")
+    table.add_column("Estimate", no_wrap=True)
+    table.add_column("90 % within", justify="right", no_wrap=True)
+    table.add_column("Best cell", justify="right", no_wrap=True)
+    if errors_km is not None:
+        table.add_column("Error", justify="right", no_wrap=True)
+    for result in results:
+        table.add_row(*_cells(result, errors_km))
+    return table
+
+
+def candidates_table(prediction: Prediction) -> Table:
+    """The candidates of one picture for people, best first."""
+    table = Table(title="Candidates", title_justify="left", header_style="bold", pad_edge=False, box=None)
+    table.add_column("", justify="right")
+    table.add_column("Place", no_wrap=True)
+    table.add_column("Probability", justify="right")
+    table.add_column("Cell")
+    for rank, candidate in enumerate(prediction.candidates, start=1):
+        place = format_place(candidate.latitude, candidate.longitude)
+        table.add_row(str(rank), place, f"{100 * candidate.probability:.1f} %", candidate.cell)
+    return table
+
+
+def format_place(latitude: float, longitude: float) -> str:
+    """A place in plain words, to a tenth of a degree: `43.1° N, 5.2° E`."""
+    north = "N" if latitude >= 0 else "S"
+    east = "E" if longitude >= 0 else "W"
+    return f"{abs(latitude):.1f}° {north}, {abs(longitude):.1f}° {east}"
+
+
+def format_km(km: float) -> str:
+    """A distance to two or three figures, so that it claims no more than it knows: `8.4 km`, `1,230 km`."""
+    if km < 10:
+        return f"{km:.1f} km"
+    rounded = round(km) if km < 1000 else round(km, -1)
+    return f"{rounded:,.0f} km"
+
+
+@contextmanager
+def atomic_text(path: Path) -> Iterator[TextIO]:
+    """A text file that is there whole once the block ends, and as before if it fails.
+
+    Pipes and devices (`/dev/stdout`) can't be replaced; they are written to as they are.
+
+    Raises:
+        InputError: If `path` is a folder, or can't be written.
+    """
+    target = Path(os.path.realpath(path))  # replacing a link would cut it off from its file
+    if target.is_dir():
+        raise InputError(f"{path}: is a folder. Give the name of a file in it.")
+    plain = not target.exists() or target.is_file()
+    written = target.with_name(f".{target.name}.{os.getpid()}.tmp") if plain else target
+    try:
+        # Names that are no valid text become JSON escapes instead of an error at the last line.
+        with written.open("w", encoding="utf-8", errors="backslashreplace", newline="") as stream:
+            yield stream
+            stream.flush()
+            if plain:
+                os.fsync(stream.fileno())
+        if plain:
+            written.replace(target)
+    except OSError as error:
+        raise InputError(
+            f"{path}: can't be written ({error.strerror or error}). Check the folder."
+        ) from error
+    finally:
+        if plain:
+            written.unlink(missing_ok=True)
+
+
+def _candidate(candidate: Candidate) -> dict[str, Any]:
+    return {
+        "latitude": candidate.latitude,
+        "longitude": candidate.longitude,
+        "probability": candidate.probability,
+        "cell": candidate.cell,
+    }
+
+
+def _csv_row(result: Result) -> dict[str, Any]:
+    if isinstance(result, Refusal):
+        return {"path": result.path, "error_type": type(result.error).__name__, "error": str(result.error)}
+    row = {name: value for name, value in to_dict(result).items() if name != "candidates"}
+    if result.candidates:
+        row |= {"probability": result.candidates[0].probability, "cell": result.candidates[0].cell}
+    return row
+
+
+def _feature(result: Result) -> dict[str, Any]:
+    properties = to_dict(result)
+    if isinstance(result, Refusal):
+        return {"type": "Feature", "geometry": None, "properties": properties}
+    place = {
+        "type": "Point",
+        "coordinates": _position(properties.pop("latitude"), properties.pop("longitude")),
+    }
+    return {"type": "Feature", "geometry": place, "properties": properties}
+
+
+def _position(latitude: float, longitude: float) -> list[float]:
+    """GeoJSON's order, longitude first; nowhere else is it made."""
+    return [longitude, latitude]
+
+
+def _cells(result: Result, errors_km: Mapping[str, float] | None) -> list[Text]:
+    name = Text(result.path)  # Text, not str: a file may be called "[red]"
+    if isinstance(result, Refusal):
+        return [name, Text("refused", style="red")]
+    best = f"{100 * result.candidates[0].probability:.0f} %" if result.candidates else ""
+    cells = [
+        name,
+        Text(format_place(result.latitude, result.longitude), style="bold"),
+        Text(format_km(result.radius_km)),
+        Text(best),
+    ]
+    if errors_km is not None:
+        cells.append(Text(format_km(errors_km[result.path]) if result.path in errors_km else ""))
+    return cells

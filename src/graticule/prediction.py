@@ -1,0 +1,140 @@
+"""What Graticule answers about a picture: an estimate with its uncertainty, or a refusal with its reason."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from graticule.errors import CoordinateError, GraticuleError
+
+__all__ = ["EARTH_RADIUS_KM", "MASS", "Candidate", "Prediction", "Refusal", "Result", "credible_radius_km"]
+
+EARTH_RADIUS_KM: Final = 6371.0088
+"""Mean radius of the Earth (IUGG)."""
+
+MASS: Final = 0.9
+"""The share of the probability that `Prediction.radius_km` holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One place the picture may show: a cell, stood for by its centre."""
+
+    latitude: float
+    """Degrees, -90 to 90."""
+    longitude: float
+    """Degrees, -180 to 180."""
+    probability: float
+    """Of this cell, as the model sees it, 0 to 1. The candidates of a prediction need not sum to 1."""
+    cell: str
+    """S2 cell token: the hexadecimal id without its trailing zeros, as `S2CellId.ToToken` writes it."""
+
+    def __post_init__(self) -> None:
+        _check_place(self.latitude, self.longitude)
+        # A hair above 1 is what summing float32 probabilities gives.
+        if not 0 <= self.probability <= 1 + 1e-5:
+            raise CoordinateError(f"probability {self.probability}: must be between 0 and 1")
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """Where a picture was taken, as far as a model can tell."""
+
+    path: str
+    latitude: float
+    """Of the estimate, in degrees, -90 to 90."""
+    longitude: float
+    """Of the estimate, in degrees, -180 to 180."""
+    radius_km: float
+    """The circle around the estimate that holds `MASS` of the probability: see `credible_radius_km`."""
+    candidates: tuple[Candidate, ...]
+    """The likeliest cells, best first."""
+    model: str
+    """Name of the model that answered."""
+
+    def __post_init__(self) -> None:
+        _check_place(self.latitude, self.longitude)
+        if not 0 <= self.radius_km < math.inf:
+            raise CoordinateError(f"radius_km {self.radius_km}: must be a length, 0 or more")
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A picture that got no answer, and why."""
+
+    path: str
+    error: GraticuleError
+
+
+Result: TypeAlias = Prediction | Refusal
+"""What comes back for a picture; every picture gets one."""
+
+
+def credible_radius_km(
+    latitude: float,
+    longitude: float,
+    points: ArrayLike,
+    weights: ArrayLike,
+    *,
+    mass: float = MASS,
+    reach_km: ArrayLike = 0.0,
+) -> float:
+    """The radius of the smallest circle around a point that holds `mass` of a weighted set of points.
+
+    The weights are normalised first. A point that stands for a cell has all its mass at the centre unless
+    `reach_km` says how far the cell reaches: its mass then counts once the circle holds all of it, which
+    errs on the side of modesty and keeps one lone cell from claiming a radius of zero.
+
+    Args:
+        latitude: Of the circle's centre, in degrees.
+        longitude: Of the circle's centre, in degrees.
+        points: Latitudes and longitudes in degrees (N, 2), N at least 1.
+        weights: Not negative, not all zero (N,).
+        mass: Share of the total weight, above 0, at most 1.
+        reach_km: How far each point's cell reaches from it: one number, or (N,).
+
+    Returns:
+        Great-circle radius in km, between 0 and half the Earth's circumference plus the reach.
+
+    Raises:
+        CoordinateError: If a coordinate or a weight does not exist, or the shapes disagree.
+    """
+    _check_place(latitude, longitude)
+    places = np.asarray(points, np.float64)
+    shares = np.asarray(weights, np.float64)
+    if places.ndim != 2 or places.shape[1] != 2 or shares.shape != places.shape[:1] or not len(shares):
+        raise CoordinateError(
+            f"points {places.shape} and weights {shares.shape}: must be (N, 2) and (N,), N > 0"
+        )
+    if not (np.isfinite(places).all() and (np.abs(places) <= (90, 180)).all()):
+        raise CoordinateError("points: a latitude or longitude is NaN, infinite or out of range")
+    if not (np.isfinite(shares).all() and (shares >= 0).all() and shares.sum() > 0):
+        raise CoordinateError("weights: must be finite, not negative, and not all zero")
+    if not 0 < mass <= 1:
+        raise CoordinateError(f"mass {mass}: must be above 0 and at most 1")
+    far = _distances_km(latitude, longitude, places) + np.asarray(reach_km, np.float64)
+    order = np.argsort(far, kind="stable")
+    held = np.cumsum(shares[order])
+    # The last sum is the total as it was really added up, so mass = 1 is always reached.
+    inside = int(np.searchsorted(held, mass * held[-1] * (1 - 1e-12)))
+    return float(far[order[inside]])
+
+
+def _distances_km(latitude: float, longitude: float, points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Great-circle distances (N,) by the haversine formula, which is exact enough nearby and far away."""
+    lat, lon = np.radians(points).T
+    lat0, lon0 = math.radians(latitude), math.radians(longitude)
+    haversine = np.sin((lat - lat0) / 2) ** 2 + math.cos(lat0) * np.cos(lat) * np.sin((lon - lon0) / 2) ** 2
+    return np.asarray(2 * EARTH_RADIUS_KM * np.arcsin(np.sqrt(np.clip(haversine, 0, 1))))
+
+
+def _check_place(latitude: float, longitude: float) -> None:
+    # Written so that NaN, which compares as False with everything, is refused too.
+    if not -90 <= latitude <= 90:
+        raise CoordinateError(f"latitude {latitude}: must be between -90 and 90 degrees")
+    if not -180 <= longitude <= 180:
+        raise CoordinateError(f"longitude {longitude}: must be between -180 and 180 degrees")
