@@ -1,0 +1,1 @@
+"""Cell models: what they are given, what they promise, and those on offer."""
