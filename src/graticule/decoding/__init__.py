@@ -1,0 +1,1 @@
+"""Turning a cell model into candidate places."""

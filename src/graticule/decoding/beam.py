@@ -1,0 +1,52 @@
+"""Beam search: keep the most probable prefixes at every step."""
+
+from __future__ import annotations
+
+import torch
+
+from graticule.decoding.candidates import Candidates
+from graticule.errors import ConfigError
+from graticule.tokens.contract import CellModel, StateT
+from graticule.tokens.query import Query
+
+__all__ = ["beam"]
+
+
+def beam(model: CellModel[StateT], query: Query, *, width: int) -> Candidates:
+    """Keep the `width` most probable prefixes at every step (GeoToken, sec. III-C).
+
+    There are only as many prefixes as there are cells: the beam starts with the faces and fills as it
+    descends. With a width of all the leaves or more, the result is every cell of the Earth, ranked exactly.
+
+    Args:
+        model: Any cell model, in eval mode if it has one.
+        query: B pictures.
+        width: The most prefixes to keep, 1 or more.
+
+    Returns:
+        `min(width, leaves)` candidates a picture, best first.
+
+    Raises:
+        ConfigError: `width` is not positive.
+    """
+    if width < 1:
+        raise ConfigError(f"beam width is {width}: it must be 1 or more.")
+    state = model.begin(query)
+    log_probs = model.next_log_probs(state)  # (B, W, V)
+    scores = log_probs.new_zeros(query.batch_size, 1)
+    token_log_probs = log_probs.new_empty(query.batch_size, 1, 0)
+    tokens = torch.empty_like(token_log_probs, dtype=torch.int64)
+    pictures = torch.arange(query.batch_size, device=log_probs.device).unsqueeze(1)
+    for left in reversed(range(model.scheme.length)):
+        extended = (scores.unsqueeze(-1) + log_probs).flatten(1)  # (B, W * V)
+        scores, chosen = extended.topk(min(width, extended.shape[1]), dim=1)
+        parents, token = chosen // log_probs.shape[-1], chosen % log_probs.shape[-1]
+        token_log_prob = log_probs.flatten(1).gather(1, chosen)
+        tokens = torch.cat([tokens[pictures, parents], token.unsqueeze(-1)], dim=-1)
+        token_log_probs = torch.cat(
+            [token_log_probs[pictures, parents], token_log_prob.unsqueeze(-1)], dim=-1
+        )
+        if left:
+            state = model.advance(state, parents, token)
+            log_probs = model.next_log_probs(state)
+    return Candidates(tokens=tokens, token_log_probs=token_log_probs, log_probs=scores)
