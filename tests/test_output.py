@@ -1,6 +1,7 @@
 """The exact shape of what is written, and that it is written whole or not at all."""
 
 import csv
+import errno
 import io
 import json
 
@@ -123,3 +124,13 @@ def test_where_nothing_can_be_written(tmp_path):
     for path in (tmp_path, tmp_path / "no" / "folder.csv"):
         with pytest.raises(InputError, match=str(path)), atomic_text(path):
             pass
+
+
+def test_a_full_disk_leaves_the_file_as_it_was(tmp_path):
+    path = tmp_path / "out.csv"
+    path.write_text("before")
+    with pytest.raises(InputError, match="disk is full"), atomic_text(path):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert path.read_text() == "before"
+    with pytest.raises(OSError, match="other"), atomic_text(path):
+        raise OSError(errno.EINVAL, "other")

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from graticule.earth.distance import EARTH_RADIUS_KM
 from graticule.errors import CoordinateError
-from graticule.prediction import EARTH_RADIUS_KM, Candidate, Prediction, credible_radius_km
+from graticule.prediction import Candidate, Prediction, credible_radius_km
 
 DEGREE_KM = EARTH_RADIUS_KM * math.pi / 180
 

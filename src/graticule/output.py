@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -41,6 +42,8 @@ CSV_COLUMNS: Final = (
     "error_type",
     "error",
 )
+
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def to_dict(result: Result) -> dict[str, Any]:
@@ -169,7 +172,11 @@ def atomic_text(path: Path) -> Iterator[TextIO]:
     written = target.with_name(f".{target.name}.{os.getpid()}.tmp") if plain else target
     try:
         # Names that are no valid text become JSON escapes instead of an error at the last line.
-        with written.open("w", encoding="utf-8", errors="backslashreplace", newline="") as stream:
+        stream = written.open("w", encoding="utf-8", errors="backslashreplace", newline="")
+    except OSError as error:
+        raise InputError(f"{path}: can't be written ({error.strerror}). Check its folder.") from error
+    try:
+        with stream:
             yield stream
             stream.flush()
             if plain:
@@ -177,8 +184,10 @@ def atomic_text(path: Path) -> Iterator[TextIO]:
         if plain:
             written.replace(target)
     except OSError as error:
+        if error.errno not in _FULL:
+            raise
         raise InputError(
-            f"{path}: can't be written ({error.strerror or error}). Check the folder."
+            f"{path}: not written, the disk is full. What was there before is untouched."
         ) from error
     finally:
         if plain:

@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from graticule.earth.distance import haversine_km
 from graticule.errors import CoordinateError, GraticuleError
 
-__all__ = ["EARTH_RADIUS_KM", "MASS", "Candidate", "Prediction", "Refusal", "Result", "credible_radius_km"]
-
-EARTH_RADIUS_KM: Final = 6371.0088
-"""Mean radius of the Earth (IUGG)."""
+__all__ = ["MASS", "Candidate", "Prediction", "Refusal", "Result", "credible_radius_km"]
 
 MASS: Final = 0.9
 """The share of the probability that `Prediction.radius_km` holds."""
@@ -116,20 +114,12 @@ def credible_radius_km(
         raise CoordinateError("weights: must be finite, not negative, and not all zero")
     if not 0 < mass <= 1:
         raise CoordinateError(f"mass {mass}: must be above 0 and at most 1")
-    far = _distances_km(latitude, longitude, places) + np.asarray(reach_km, np.float64)
+    far = haversine_km(latitude, longitude, places[:, 0], places[:, 1]) + np.asarray(reach_km, np.float64)
     order = np.argsort(far, kind="stable")
     held = np.cumsum(shares[order])
     # The last sum is the total as it was really added up, so mass = 1 is always reached.
     inside = int(np.searchsorted(held, mass * held[-1] * (1 - 1e-12)))
     return float(far[order[inside]])
-
-
-def _distances_km(latitude: float, longitude: float, points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Great-circle distances (N,) by the haversine formula, which is exact enough nearby and far away."""
-    lat, lon = np.radians(points).T
-    lat0, lon0 = math.radians(latitude), math.radians(longitude)
-    haversine = np.sin((lat - lat0) / 2) ** 2 + math.cos(lat0) * np.cos(lat) * np.sin((lon - lon0) / 2) ** 2
-    return np.asarray(2 * EARTH_RADIUS_KM * np.arcsin(np.sqrt(np.clip(haversine, 0, 1))))
 
 
 def _check_place(latitude: float, longitude: float) -> None:

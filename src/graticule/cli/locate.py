@@ -1,0 +1,51 @@
+"""`graticule locate`: where were these pictures taken?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+__all__ = ["locate"]
+
+
+def locate(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Pictures, or folders of pictures.")],
+    *,
+    model: Annotated[str, typer.Option(metavar="NAME|FOLDER", help="Which model answers.")] = "orbit",
+    decode: Annotated[
+        Literal["greedy", "beam"],
+        typer.Option(
+            help="How cells are searched: [b]greedy[/b] is faster, [b]beam[/b] sees more candidates."
+        ),
+    ] = "beam",
+    top_k: Annotated[int, typer.Option(metavar="K", min=1, help="Candidates a picture.")] = 5,
+    format: Annotated[
+        Literal["table", "jsonl", "csv", "geojson"], typer.Option(help="What is written.")
+    ] = "table",
+    output: Annotated[
+        Path | None, typer.Option(metavar="FILE", dir_okay=False, help="Write here, whole or not at all.")
+    ] = None,
+) -> None:
+    """Estimate where pictures were taken, and how sure the estimate is.
+
+    A picture that can't be read is refused by name and the others are answered; the exit status is then 1.
+    The model [b]orbit[/b] knows views of the Earth from above, not street photos.
+    """
+    from graticule.cli.present import Tally, present
+    from graticule.cli.progress import progress
+    from graticule.images.batches import walk
+    from graticule.locator import Geolocator
+
+    geolocator = Geolocator.load(model)
+    pictures = walk(paths)
+    tally = Tally()
+    with progress("Locating", total=len(pictures), quiet=format != "table" and output is None) as advance:
+        results = geolocator.locate(pictures, decode=decode, top_k=top_k, progress=advance)
+        show = present(
+            tally(results), format, output=output, model=geolocator.name, purpose=geolocator.purpose
+        )
+    show()
+    tally.report(in_output=format != "table")
+    raise typer.Exit(1 if tally.refusals else 0)

@@ -1,0 +1,56 @@
+"""A stand-in geolocator: the command line is tested without weights, and without torch."""
+
+import sys
+from types import ModuleType, SimpleNamespace
+
+import pytest
+
+from graticule.cli import main
+from graticule.errors import ModelNotFoundError, PictureError
+from graticule.images.open import open_picture
+from graticule.prediction import Candidate, Prediction, Refusal
+
+
+class FakeGeolocator:
+    name = "orbit"
+    purpose = "views of the Earth from above, not street photos"
+
+    @classmethod
+    def load(cls, name):
+        if name != "orbit":
+            raise ModelNotFoundError(f"{name}: no such model. The models are: orbit.")
+        return cls()
+
+    def locate(self, paths, *, decode, top_k, progress):
+        candidates = (Candidate(43.0, 5.0, 0.4, "12c9"), Candidate(42.0, 4.0, 0.2, "12b1"))[:top_k]
+        for number, path in enumerate(paths, start=1):
+            try:
+                open_picture(path)
+            except PictureError as error:
+                yield Refusal(str(path), error)
+            else:
+                yield Prediction(str(path), 43.1, 5.2, 310.0, candidates, f"orbit/{decode}")
+            progress(number, len(paths))
+
+
+@pytest.fixture
+def locator(monkeypatch):
+    """Puts the stand-in where the commands look for the real one."""
+    module = ModuleType("graticule.locator")
+    module.Geolocator = FakeGeolocator
+    module.list_models = lambda: [SimpleNamespace(name="orbit", purpose=FakeGeolocator.purpose)]
+    monkeypatch.setitem(sys.modules, "graticule.locator", module)
+    return module
+
+
+@pytest.fixture
+def run(capsys):
+    """Run the command line; gives (exit status, stdout, stderr)."""
+
+    def run(*arguments):
+        with pytest.raises(SystemExit) as leaving:
+            main([str(argument) for argument in arguments])
+        said = capsys.readouterr()
+        return leaving.value.code or 0, said.out, said.err
+
+    return run

@@ -1,0 +1,98 @@
+"""`graticule locate`: formats, refusals, exit status."""
+
+import csv
+import json
+
+import pytest
+from PIL import Image
+
+pytestmark = pytest.mark.usefixtures("locator")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name in ("a.png", "b.png"):
+        Image.new("RGB", (8, 8), "green").save(tmp_path / name)
+    return tmp_path
+
+
+def test_the_table_names_estimate_model_and_limits(run, folder):
+    status, out, err = run("locate", folder)
+    assert status == 0
+    assert out.count("43.1° N, 5.2° E") == 2
+    for words in ("Estimate", "90 % within", "310 km", "orbit", "not street photos"):
+        assert words in out
+    assert err == ""
+
+
+def test_one_picture_shows_its_candidates(run, folder):
+    _, out, _ = run("locate", folder / "a.png", "--top-k", 1)
+    assert "40.0 %" in out
+    assert "12c9" in out
+    assert "12b1" not in out
+
+
+def test_jsonl_on_stdout_and_refusals_in_it(run, folder):
+    (folder / "bad.jpg").write_text("<html>")
+    status, out, err = run("locate", folder, folder / "gone.png", "--format", "jsonl", "--decode", "greedy")
+    assert status == 1
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert [line["path"].rpartition("/")[2] for line in lines] == ["a.png", "b.png", "bad.jpg", "gone.png"]
+    assert lines[0]["model"] == "orbit/greedy"
+    assert "web page" in lines[2]["error"]["message"]
+    assert "no such file" in lines[3]["error"]["message"]
+    assert err == "graticule: 2 of 4 pictures refused\n"
+
+
+def test_the_table_names_refusals_on_stderr(run, folder):
+    (folder / "bad.jpg").write_text("<html>")
+    status, out, err = run("locate", folder)
+    assert status == 1
+    assert "refused" in out
+    assert "bad.jpg: a web page" in err
+    assert "1 of 3 pictures refused" in err
+
+
+def test_files_hold_what_stdout_would(run, folder, tmp_path):
+    for kind in ("jsonl", "csv", "geojson", "table"):
+        target = tmp_path / f"out.{kind}"
+        status, out, _ = run("locate", folder, "--format", kind, "--output", target)
+        assert (status, out) == (0, "")
+    assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 2
+    assert len(list(csv.DictReader((tmp_path / "out.csv").open()))) == 2
+    features = json.loads((tmp_path / "out.geojson").read_text())["features"]
+    assert features[0]["geometry"]["coordinates"] == [5.2, 43.1]
+    assert "Estimate" in (tmp_path / "out.table").read_text()
+
+
+def test_an_output_that_cannot_be_written_is_said_at_once(run, folder, tmp_path):
+    status, _, err = run("locate", folder, "--output", tmp_path / "no" / "out.txt")
+    assert status == 2
+    assert err.startswith(f"graticule: {tmp_path}/no/out.txt: can't be written")
+
+
+def test_a_missing_model_is_one_line_and_exit_2(run, folder):
+    status, out, err = run("locate", folder, "--model", "atlantis")
+    assert (status, out) == (2, "")
+    assert err == "graticule: atlantis: no such model. The models are: orbit.\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["--decode", "guess"], "--decode"),
+        (["--frobnicate"], "--frobnicate"),
+        (["--top-k", "0"], "--top-k"),
+        (["--format", "kml"], "--format"),
+    ],
+)
+def test_a_wrong_flag_is_named(run, folder, arguments, named):
+    status, _, err = run("locate", folder, *arguments)
+    assert status == 2
+    assert named in err
+
+
+def test_no_pictures_named_is_wrong_use(run):
+    status, _, err = run("locate")
+    assert status == 2
+    assert "PATH" in err

@@ -1,0 +1,71 @@
+"""The command line as a whole: quick help, no traceback by accident, one on demand."""
+
+import subprocess
+import sys
+
+import pytest
+
+from graticule.errors import GraticuleError
+
+
+def test_help_imports_nothing_heavy():
+    script = (
+        "import sys\n"
+        "from graticule.cli import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit as leaving:\n    assert not leaving.code\n"
+        "heavy = {'torch', 'numpy', 'PIL', 'matplotlib', 'pydantic'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "locate" in done.stdout
+
+
+@pytest.mark.parametrize("command", ["locate", "evaluate", "demo", "models list", "orbit render"])
+def test_every_command_explains_itself(run, command):
+    status, out, _ = run(*command.split(), "--help")
+    assert status == 0
+    assert "Usage: graticule" in out
+
+
+def test_a_wrong_command_is_named(run):
+    status, _, err = run("lokate")
+    assert status == 2
+    assert "lokate" in err
+
+
+def test_version(run):
+    status, out, _ = run("--version")
+    assert status == 0
+    assert out.startswith("graticule")
+
+
+def raising(error):
+    def load(_):
+        raise error
+
+    return load
+
+
+def test_an_error_on_purpose_has_no_traceback(run, locator, monkeypatch):
+    monkeypatch.setattr(locator.Geolocator, "load", raising(GraticuleError("it is so.")))
+    assert run("locate", "x.png") == (2, "", "graticule: it is so.\n")
+
+
+def test_an_unexpected_error_is_short_unless_asked(run, locator, monkeypatch):
+    monkeypatch.setattr(locator.Geolocator, "load", raising(ZeroDivisionError("oh")))
+    status, _, err = run("locate", "x.png")
+    assert status == 3
+    assert "unexpected ZeroDivisionError: oh" in err
+    assert "Traceback" not in err
+    for arguments in (["--debug", "locate", "x.png"], ["locate", "x.png", "--debug"]):
+        status, _, err = run(*arguments)
+        assert status == 3
+        assert "Traceback" in err
+
+
+def test_models_list(run, locator):
+    status, out, _ = run("models", "list")
+    assert status == 0
+    assert "orbit" in out
+    assert "from above" in out
