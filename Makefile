@@ -1,0 +1,48 @@
+# Everything a contributor types. Each target prepares what it needs, once: an environment is installed again
+# only when pyproject.toml or constraints.txt change.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+SOURCES := src tests benchmarks tools
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench docs format
+
+help: ## Say what the targets do
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+demo: $(VENV)/.figures ## Locate the example pictures; maps and index.html in demo/
+	$(BIN)/graticule demo --examples examples --out demo
+
+test: $(VENV)/.dev ## Run the tests
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.dev ## Lint, formatting, types, and which module may import which
+	$(BIN)/ruff check $(wildcard $(SOURCES))
+	$(BIN)/ruff format --check $(wildcard $(SOURCES))
+	$(BIN)/mypy
+	$(BIN)/python -m pytest tests/test_layers.py
+
+bench: $(VENV)/.dev ## Run the quick benchmarks (benchmarks/bench_*.py)
+	@set -e; for script in $(wildcard benchmarks/bench_*.py); do echo "== $$script"; $(BIN)/python $$script; done
+
+docs: $(VENV)/.dev ## Run the examples in docstrings, and follow the links in the documents
+	$(BIN)/python -m pytest --doctest-modules src/graticule tests/test_documents.py
+
+format: $(VENV)/.dev ## Put the code into its one format
+	$(BIN)/ruff check --fix $(wildcard $(SOURCES))
+	$(BIN)/ruff format $(wildcard $(SOURCES))
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+# The first installation takes minutes: torch is large.
+$(VENV)/.figures: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) -e '.[figures]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) -e '.[dev]'
+	@touch $@ $(VENV)/.figures
