@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Line", "Polygon", "borders", "countries", "land"]
+__all__ = ["Line", "Polygon", "borders", "countries", "country_at", "land"]
 
 Line: TypeAlias = NDArray[np.float64]
 """Points (N, 2): latitude and longitude in degrees. Read-only."""
@@ -53,6 +53,46 @@ def borders() -> tuple[Line, ...]:
     )
     lines = _lines()
     return tuple(lines[index] for index, count in sorted(uses.items()) if count > 1)
+
+
+def country_at(latitude: float, longitude: float) -> str | None:
+    """The country a place lies in, to the few km of the outlines; None at sea.
+
+    Args:
+        latitude: Degrees, -90 to 90.
+        longitude: Degrees, -180 to 180.
+    """
+    for name, (south, north, rings) in _extents().items():
+        if south <= latitude <= north:
+            crossings = sum(
+                _crossings(ring, latitude, longitude + turn) for ring in rings for turn in (-360, 0, 360)
+            )
+            if crossings % 2:
+                return name
+    return None
+
+
+@lru_cache(maxsize=1)
+def _extents() -> Mapping[str, tuple[float, float, tuple[Line, ...]]]:
+    """Each country's southern and northern limit, and all its rings."""
+    rings = {
+        name: tuple(ring for polygon in shape for ring in polygon) for name, shape in countries().items()
+    }
+    return {
+        name: (min(ring[:, 0].min() for ring in some), max(ring[:, 0].max() for ring in some), some)
+        for name, some in rings.items()
+        if some
+    }
+
+
+def _crossings(ring: Line, latitude: float, longitude: float) -> int:
+    """How many sides of a ring lie east of a point: odd if it is inside."""
+    north = ring[:, 0] > latitude
+    at = np.flatnonzero(north[1:] != north[:-1])
+    if not len(at):
+        return 0
+    (lat0, lon0), (lat1, lon1) = ring[at].T, ring[at + 1].T
+    return int(np.sum(longitude < lon0 + (lon1 - lon0) * (latitude - lat0) / (lat1 - lat0)))
 
 
 @lru_cache(maxsize=1)
