@@ -160,7 +160,7 @@ class Attention(nn.Module):
         self.out = nn.Linear(config.d_model, config.d_model)
 
     def _split(self, x: Tensor) -> Tensor:
-        return x.reshape(*x.shape[:-1], self.heads, -1).transpose(-2, -3)
+        return x.reshape(*x.shape[:-1], self.heads, x.shape[-1] // self.heads).transpose(-2, -3)
 
     def queries(self, x: Tensor) -> Tensor:
         """`(..., n, d)` to `(..., h, n, d/h)`."""
@@ -504,8 +504,8 @@ class GeoToken(nn.Module):
         Returns:
             T tensors, the t-th `(B, V_t)` or `(B, W, V_t)`.
         """
-        sequences = tokens.reshape(len(tokens), -1, self.scheme.length)
-        states = self.hidden(query, sequences[..., :-1]).reshape(*tokens.shape, -1)
+        sequences = tokens if tokens.ndim == 3 else tokens.unsqueeze(1)
+        states = self.hidden(query, sequences[..., :-1]).reshape(*tokens.shape, self.config.d_model)
         return [head(states[..., t, :]) for t, head in enumerate(self.heads)]
 
     def loss(self, query: Query, tokens: Tensor, *, targets: Sequence[Tensor] | None = None) -> Tensor:
