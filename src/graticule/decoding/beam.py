@@ -9,7 +9,7 @@ from graticule.errors import ConfigError
 from graticule.tokens.contract import CellModel, StateT
 from graticule.tokens.query import Query
 
-__all__ = ["beam"]
+__all__ = ["beam", "frontiers"]
 
 
 def beam(model: CellModel[StateT], query: Query, *, width: int) -> Candidates:
@@ -29,6 +29,26 @@ def beam(model: CellModel[StateT], query: Query, *, width: int) -> Candidates:
     Raises:
         ConfigError: `width` is not positive.
     """
+    return frontiers(model, query, width=width)[-1]
+
+
+def frontiers(model: CellModel[StateT], query: Query, *, width: int) -> list[Candidates]:
+    """What the beam holds after every step: cells of each level, best first, the finest last.
+
+    Where the finest cells share their probability among more than `width`, a coarser frontier still holds
+    nearly all of it: that is where to read how sure the model is.
+
+    Args:
+        model: Any cell model, in eval mode if it has one.
+        query: B pictures.
+        width: The most prefixes to keep, 1 or more.
+
+    Returns:
+        T candidates; those of step t are prefixes of t + 1 tokens.
+
+    Raises:
+        ConfigError: `width` is not positive.
+    """
     if width < 1:
         raise ConfigError(f"beam width is {width}: it must be 1 or more.")
     state = model.begin(query)
@@ -37,6 +57,7 @@ def beam(model: CellModel[StateT], query: Query, *, width: int) -> Candidates:
     token_log_probs = log_probs.new_empty(query.batch_size, 1, 0)
     tokens = torch.empty_like(token_log_probs, dtype=torch.int64)
     pictures = torch.arange(query.batch_size, device=log_probs.device).unsqueeze(1)
+    steps: list[Candidates] = []
     for left in reversed(range(model.scheme.length)):
         extended = (scores.unsqueeze(-1) + log_probs).flatten(1)  # (B, W * V)
         scores, chosen = extended.topk(min(width, extended.shape[1]), dim=1)
@@ -46,7 +67,8 @@ def beam(model: CellModel[StateT], query: Query, *, width: int) -> Candidates:
         token_log_probs = torch.cat(
             [token_log_probs[pictures, parents], token_log_prob.unsqueeze(-1)], dim=-1
         )
+        steps.append(Candidates(tokens=tokens, token_log_probs=token_log_probs, log_probs=scores))
         if left:
             state = model.advance(state, parents, token)
             log_probs = model.next_log_probs(state)
-    return Candidates(tokens=tokens, token_log_probs=token_log_probs, log_probs=scores)
+    return steps

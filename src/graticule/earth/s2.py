@@ -200,6 +200,11 @@ def contains(ids: ArrayLike, others: ArrayLike) -> NDArray[np.bool_]:
     return (low <= inner) & (inner <= high)
 
 
+def hex_token(cell: int) -> str:
+    """The name of a cell: its id in hexadecimal without the trailing zeros (`S2CellId::ToToken`)."""
+    return f"{int(cell):016x}".rstrip("0") or "X"
+
+
 def blocks(count: int, size: int = 8192) -> Iterator[slice]:
     """Slices that cover `count` rows, each small enough for its temporaries to stay in cache."""
     return (slice(start, start + size) for start in range(0, count, size))

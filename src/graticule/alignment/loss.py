@@ -1,0 +1,62 @@
+"""The contrastive loss between pictures and places."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from graticule.earth.distance import EARTH_RADIUS_KM
+
+__all__ = ["info_nce", "nearby"]
+
+
+def info_nce(
+    images: Tensor,
+    locations: Tensor,
+    *,
+    scale: Tensor,
+    past: Tensor | None = None,
+    local: Tensor | None = None,
+) -> Tensor:
+    """InfoNCE from pictures to places: each picture must choose its own place (GeoCLIP, sec. 3.3).
+
+    Args:
+        images: (B, D) unit vectors.
+        locations: (B, D) unit vectors of the same pictures' places.
+        scale: multiplies the cosines; the inverse of the temperature.
+        past: (Q, D) unit vectors of queued places: wrong answers for every picture.
+        local: (B, M, D) unit vectors of places near each picture's own: wrong answers for that picture only.
+
+    Returns:
+        The mean loss.
+    """
+    wrong = locations if past is None else torch.cat([locations, past])
+    logits = images @ wrong.T
+    if local is not None:
+        logits = torch.cat([logits, torch.einsum("bd,bmd->bm", images, local)], dim=1)
+    return functional.cross_entropy(logits.float() * scale, torch.arange(len(images)))
+
+
+def nearby(lat_lon: Tensor, distance_km: Tensor, bearing_rad: Tensor) -> Tensor:
+    """Places at a distance and bearing from others, on the sphere.
+
+    Places drawn uniformly over the Earth are some 200 km apart in a queue of thousands: telling them apart
+    teaches nothing finer. Places drawn around the right answer do.
+
+    Args:
+        lat_lon: (B, 2) degrees.
+        distance_km: (B, M).
+        bearing_rad: (B, M) clockwise from north.
+
+    Returns:
+        (B, M, 2) degrees.
+    """
+    lat, lon = torch.deg2rad(lat_lon.double())[:, :, None].unbind(1)
+    arc, bearing = distance_km.double() / EARTH_RADIUS_KM, bearing_rad.double()
+    sine = lat.sin() * arc.cos() + lat.cos() * arc.sin() * bearing.cos()
+    turn = torch.atan2(bearing.sin() * arc.sin() * lat.cos(), arc.cos() - lat.sin() * sine)
+    there = torch.stack(
+        [sine.clamp(-1, 1).asin(), torch.remainder(lon + turn + torch.pi, 2 * torch.pi) - torch.pi], -1
+    )
+    return torch.rad2deg(there)

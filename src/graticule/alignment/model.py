@@ -1,0 +1,51 @@
+"""Pictures and places in one space."""
+
+from __future__ import annotations
+
+import math
+from typing import cast
+
+import torch
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor, nn
+from torch.nn import functional
+
+from graticule.alignment.location import LocationEncoder, LocationEncoderConfig
+
+__all__ = ["Alignment", "AlignmentConfig"]
+
+
+class AlignmentConfig(BaseModel):
+    """Sizes of the alignment."""
+
+    model_config = ConfigDict(frozen=True)
+
+    feature_width: int = 512
+    """Length of the encoder's features."""
+    location: LocationEncoderConfig = LocationEncoderConfig()
+    initial_scale: float = 1 / 0.07
+    """What multiplies a cosine at the start of training (GeoCLIP)."""
+
+
+class Alignment(nn.Module):
+    """A head that carries picture features to where the location encoder puts their places."""
+
+    def __init__(self, config: AlignmentConfig | None = None) -> None:
+        super().__init__()
+        self.config = config = config or AlignmentConfig()
+        self.image_head = nn.Linear(config.feature_width, config.location.width)
+        self.location_encoder = LocationEncoder(config.location)
+        self.log_scale = nn.Parameter(torch.tensor(math.log(config.initial_scale)))
+
+    @property
+    def scale(self) -> Tensor:
+        """What multiplies the cosines, at most 200."""
+        return self.log_scale.exp().clamp(max=200.0)
+
+    def images(self, features: Tensor) -> Tensor:
+        """(B, feature_width) features -> (B, D) unit vectors: the location-aligned vectors of pictures."""
+        return functional.normalize(self.image_head(features).float(), dim=-1)
+
+    def locations(self, lat_lon: Tensor) -> Tensor:
+        """(B, 2) degrees -> (B, D) unit vectors."""
+        return cast(Tensor, self.location_encoder(lat_lon))

@@ -1,0 +1,221 @@
+"""A model beside its baselines, on pictures whose places are known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+from torch import Tensor
+
+from graticule.alignment.model import Alignment
+from graticule.data.orbit.mosaic import Mosaic, training_mosaic_path
+from graticule.data.orbit.views import Split, Views
+from graticule.data.truth import read_truth
+from graticule.decoding.beam import beam
+from graticule.decoding.greedy import greedy
+from graticule.earth.distance import haversine_km
+from graticule.errors import InputError, PictureError
+from graticule.evaluation.baselines import FlatClassifier, gallery_retrieval, neighbour_vote
+from graticule.evaluation.comparison import Comparison, paired_difference
+from graticule.evaluation.metrics import Summary, summarise
+from graticule.images.batches import read_batches
+from graticule.locator import BEAM_WIDTH, answers
+from graticule.model import Model
+
+__all__ = ["Report", "evaluate", "judge_features"]
+
+VIEWS = 10_000
+GREEDY, BEAM = "GeoToken, greedy", "GeoToken, beam"
+_BATCH = 256
+
+
+@dataclass(frozen=True)
+class Report:
+    """Figures of every method on the same pictures.
+
+    Attributes:
+        model: name of the model.
+        pictures: what was judged on, in words.
+        refused: pictures that could not be read.
+        summaries: method -> figures with 95 % bootstrap intervals.
+        best: whichever GeoToken decoding has the higher GeoScore.
+        differences: baseline -> `best` less that baseline, paired on the same pictures.
+    """
+
+    model: str
+    pictures: str
+    refused: int
+    summaries: dict[str, Summary]
+    best: str
+    differences: dict[str, Comparison]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, for JSON."""
+        return asdict(self)
+
+    def table(self) -> RenderableType:
+        """For a terminal: figures, then how much the best GeoToken decoding differs from each baseline."""
+        any_summary = next(iter(self.summaries.values()))
+        title = f"{self.model} on {self.pictures} (n = {any_summary.count}, 95 % intervals)"
+        figures = Table(title=title, caption=f"{self.refused} refused" if self.refused else None)
+        thresholds = list(any_summary.within)
+        for heading in ("method", *(f"<{t:g} km" for t in thresholds), "median km", "GeoScore"):
+            figures.add_column(heading, justify="left" if heading == "method" else "right", no_wrap=True)
+        for method, summary in self.summaries.items():
+            cells = [_percent(summary.within[t]) for t in thresholds]
+            median, score = summary.median_km, summary.geoscore
+            figures.add_row(
+                method,
+                *cells,
+                Text(f"{median.value:.0f}\n{median.low:.0f}..{median.high:.0f}"),
+                Text(f"{score.value:.0f}\n{score.low:.0f}..{score.high:.0f}"),
+                style="bold" if method == self.best else None,
+            )
+        paired = Table(title=f"{self.best}, less each baseline (paired; * clear of zero)")
+        for heading in ("baseline", *(f"<{t:g} km" for t in thresholds), "GeoScore"):
+            paired.add_column(heading, justify="left" if heading == "baseline" else "right", no_wrap=True)
+        for method, difference in self.differences.items():
+            cells = [_signed(difference.within[t], 100) for t in thresholds]
+            paired.add_row(method, *cells, _signed(difference.geoscore, 1))
+        return Group(figures, paired)
+
+
+def evaluate(
+    model: str | Path | Model,
+    *,
+    source: str | None = None,
+    split: Split = "test",
+    views: int | None = None,
+    images: Path | None = None,
+    truth: Path | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Report:
+    """Judge a model and its baselines, on views of the embedded world or on a folder of pictures.
+
+    Args:
+        model: name, folder, or one that is open.
+        source: "orbit", or None for a folder.
+        split: which views of the source.
+        views: how many of them; 10,000 if not said.
+        images: folder of pictures.
+        truth: CSV of their places.
+        progress: told (done, total).
+
+    Raises:
+        InputError: neither or both of source and images were given, or nothing could be read.
+    """
+    parts = model if isinstance(model, Model) else Model.open(model)
+    if source == "orbit":
+        features, lat_lon = _orbit_features(parts, split, views or VIEWS, progress)
+        return judge_features(parts, features, lat_lon, pictures=f"fresh {split} views of Orbit")
+    if images is None or truth is None:
+        raise InputError(
+            "evaluate: give a source ('orbit'), or a folder of images together with their truth.csv."
+        )
+    features, lat_lon, refused = _folder_features(parts, images, truth, progress)
+    return judge_features(parts, features, lat_lon, pictures=f"pictures in {images.name}", refused=refused)
+
+
+def judge_features(
+    model: Model, features: Tensor, lat_lon: NDArray[np.float64], *, pictures: str, refused: int = 0
+) -> Report:
+    """Every method on the same features.
+
+    Args:
+        model: brings gallery, alignment, GeoToken and baselines.
+        features: (B, F) float32 encoder features.
+        lat_lon: (B, 2) degrees, the truth.
+        pictures: what they are, in words.
+        refused: pictures that could not be read.
+    """
+    answered = {name: method(features) for name, method in _methods(model).items()}
+    km = {name: haversine_km(*lat_lon.T, *points.numpy().T) for name, points in answered.items()}
+    summaries = {name: summarise(distances) for name, distances in km.items()}
+    best = max((GREEDY, BEAM), key=lambda name: summaries[name].geoscore.value)
+    differences = {n: paired_difference(km[best], d) for n, d in km.items() if n not in (GREEDY, BEAM)}
+    return Report(model.config.name, pictures, refused, summaries, best, differences)
+
+
+def _methods(model: Model) -> dict[str, Callable[[Tensor], Tensor]]:
+    """Name -> features (B, F) to answers (B, 2) degrees."""
+
+    def vote(neighbours: int) -> Callable[[Tensor], Tensor]:
+        return lambda features: neighbour_vote(
+            model.alignment.images(features), model.gallery, model.index, neighbours=neighbours
+        )
+
+    def geotoken(width: int) -> Callable[[Tensor], Tensor]:
+        def answer(features: Tensor) -> Tensor:
+            points = []
+            for part in torch.split(features, _BATCH):
+                query = model.query_of_features(part)
+                found = (
+                    beam(model.geotoken, query, width=width) if width > 1 else greedy(model.geotoken, query)
+                )
+                points.append(answers(found, model.geotoken.scheme))
+            return torch.cat(points)
+
+        return answer
+
+    methods: dict[str, Callable[[Tensor], Tensor]] = {
+        "nearest neighbour (1-NN)": vote(1),
+        "k-NN vote": vote(model.config.geotoken.neighbours),
+        "gallery retrieval": lambda f: _retrieve(model.alignment, f, model),
+    }
+    classifier = model.extras.get("baseline-classifier")
+    if classifier is not None:
+        methods["flat classifier"] = FlatClassifier.restored(classifier).answer
+    return methods | {GREEDY: geotoken(1), BEAM: geotoken(BEAM_WIDTH)}
+
+
+def _retrieve(alignment: Alignment, features: Tensor, model: Model) -> Tensor:
+    return gallery_retrieval(alignment.images(features), model.gallery, alignment)
+
+
+def _orbit_features(
+    model: Model, split: Split, views: int, progress: Callable[[int, int], None]
+) -> tuple[Tensor, NDArray[np.float64]]:
+    camera = Views(Mosaic.open(training_mosaic_path()), split, size=model.encoder.size)
+    features, places = [], []
+    for start in range(0, views, _BATCH):
+        pixels, pose = camera.batch(np.arange(start, min(start + _BATCH, views)))
+        features.append(model.encoder.encode(pixels))
+        places.append(torch.stack([pose.lat, pose.lon], dim=1))
+        progress(min(start + _BATCH, views), views)
+    return torch.cat(features), torch.cat(places).numpy()
+
+
+def _folder_features(
+    model: Model, images: Path, truth: Path, progress: Callable[[int, int], None]
+) -> tuple[Tensor, NDArray[np.float64], int]:
+    known = read_truth(truth, images)
+    features, places, done = [], [], 0
+    for batch in read_batches([row.path for row in known], model.encoder.size, batch_size=_BATCH):
+        rows = known[done : done + len(batch)]
+        readable = [(p, r) for (_, p), r in zip(batch, rows, strict=True) if not isinstance(p, PictureError)]
+        if readable:
+            features.append(model.encoder.encode(torch.from_numpy(np.stack([p for p, _ in readable]))))
+            places += [(row.latitude, row.longitude) for _, row in readable]
+        done += len(batch)
+        progress(done, len(known))
+    if not places:
+        raise InputError(f"{images}: none of the {len(known)} pictures named in {truth} could be read.")
+    return torch.cat(features), np.array(places), len(known) - len(places)
+
+
+def _percent(estimate: Any) -> Text:
+    return Text(f"{100 * estimate.value:.1f} %\n{100 * estimate.low:.1f}..{100 * estimate.high:.1f}")
+
+
+def _signed(difference: Any, scale: float) -> Text:
+    star = "*" if difference.clear_of_zero else " "
+    low, high = scale * difference.low, scale * difference.high
+    return Text(f"{scale * difference.value:+.1f}{star}\n{low:+.1f}..{high:+.1f}")

