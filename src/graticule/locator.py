@@ -15,13 +15,19 @@ from graticule.decoding.select import minimum_risk
 from graticule.earth import s2
 from graticule.earth.cells import TokenScheme
 from graticule.images.batches import read_batches, walk
-from graticule.model import Model
+from graticule.model import Model, ModelConfig
 from graticule.prediction import MASS, Candidate, Prediction, Refusal, Result, credible_radius_km
+from graticule.store import ModelFolder, shipped_models
 
-__all__ = ["BEAM_WIDTH", "Decode", "Geolocator"]
+__all__ = ["BEAM_WIDTH", "Decode", "Geolocator", "answers", "list_models"]
 
 BEAM_WIDTH = 24
 Decode = Literal["greedy", "beam"]
+
+
+def list_models() -> list[ModelConfig]:
+    """The models that came with the package."""
+    return [ModelConfig.model_validate(ModelFolder(path).config()) for path in shipped_models().values()]
 
 
 class Geolocator:

@@ -1,0 +1,1 @@
+"""Pictures and places in one space, learned by contrast."""

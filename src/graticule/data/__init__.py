@@ -1,0 +1,1 @@
+"""Where pictures with known places come from."""

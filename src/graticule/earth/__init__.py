@@ -1,0 +1,1 @@
+"""The Earth: cells, distances, borders."""

@@ -77,6 +77,8 @@ def gallery_retrieval(aligned: Tensor, gallery: Gallery, alignment: Alignment) -
 class FlatClassifier(nn.Module):
     """One linear choice among cells that are small where pictures are many (PlaNet)."""
 
+    lat_lon: Tensor
+
     def __init__(self, cells: int, feature_width: int) -> None:
         super().__init__()
         self.linear = nn.Linear(feature_width, cells)
@@ -92,13 +94,14 @@ class FlatClassifier(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, F) unit features -> (B, cells) logits."""
-        return self.linear(features * self.linear.in_features**0.5)
+        logits: Tensor = self.linear(features * self.linear.in_features**0.5)
+        return logits
 
     def answer(self, features: Tensor) -> Tensor:
         """(B, F) features -> (B, 2) degrees: the middle of the training pictures of the likeliest cell."""
         with torch.inference_mode():
             best = self(functional.normalize(features, dim=-1)).argmax(1)
-        return self.lat_lon[best]  # type: ignore[no-any-return,index]
+        return self.lat_lon[best]
 
 
 def adaptive_cells(

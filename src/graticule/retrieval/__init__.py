@@ -1,0 +1,1 @@
+"""The gallery and its indexes: which known pictures look like this one."""

@@ -43,7 +43,7 @@ class ClassifierTask:
         self._cells = torch.from_numpy(group)
         torch.manual_seed(seed)
         self.model = FlatClassifier(len(names), self._features.shape[1])
-        self.model.lat_lon.copy_(torch.from_numpy(mean_places(lat_lon.numpy(), group, len(names))))  # type: ignore[operator]
+        self.model.lat_lon.copy_(torch.from_numpy(mean_places(lat_lon.numpy(), group, len(names))))
 
     def loss(self, step: int) -> tuple[Tensor, dict[str, float]]:
         """Cross-entropy of the true cells."""

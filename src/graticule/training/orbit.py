@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -36,7 +36,7 @@ from graticule.training.geotoken import GeoTokenTask, GeoTokenTaskConfig
 from graticule.training.loop import TrainingConfig, train
 from graticule.training.schedule import Schedule
 
-__all__ = ["OrbitRecipe", "train_orbit"]
+__all__ = ["OrbitRecipe", "read_recipe", "train_orbit"]
 
 PURPOSE = "views of the Earth from above, 300 to 1200 km wide; not street-level photos"
 
@@ -97,6 +97,20 @@ class OrbitRecipe(BaseModel):
         validate_every=500,
         patience=6,
     )
+
+
+def read_recipe(path: Path | None) -> OrbitRecipe:
+    """A recipe from a JSON file of settings that differ from the shipped model's; None for the shipped one.
+
+    Raises:
+        ConfigError: the file holds something that is no setting.
+    """
+    if path is None:
+        return OrbitRecipe()
+    try:
+        return OrbitRecipe.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise ConfigError(f"{path}: {error}") from error
 
 
 def train_orbit(
