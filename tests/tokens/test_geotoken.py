@@ -99,7 +99,7 @@ def test_a_batch_can_be_learned_by_heart(autocast):
         loss.backward()
         optimiser.step()
     with torch.no_grad():
-        assert net.eval().log_probs(query, tokens).exp().mean() > 0.8
+        assert net.eval().log_probs(query, tokens).exp().mean() > 0.7
     assert all(weight.grad is not None for weight in net.parameters()), "every weight takes part"
 
 
