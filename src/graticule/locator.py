@@ -139,13 +139,16 @@ def _summary(
         radius_km = HALF_WAY_ROUND_KM
     else:
         # Of the whole mass, not of what was found: 0.9 of 0.95 found is 0.947 of it.
-        radius_km = credible_radius_km(
-            latitude,
-            longitude,
-            np.stack([lat, lon], axis=1),
-            share,
-            mass=min(1.0, MASS / float(share.sum())),
-            reach_km=reach_km(scheme.levels[depth]),
+        radius_km = min(
+            HALF_WAY_ROUND_KM,
+            credible_radius_km(
+                latitude,
+                longitude,
+                np.stack([lat, lon], axis=1),
+                share,
+                mass=min(1.0, MASS / float(share.sum())),
+                reach_km=reach_km(scheme.levels[depth]),
+            ),
         )
     candidates = tuple(
         Candidate(float(a), float(o), float(p), s2.hex_token(int(c)))

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from rich.box import SIMPLE
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -24,8 +25,8 @@ from graticule.decoding.greedy import greedy
 from graticule.earth.distance import haversine_km
 from graticule.errors import InputError, PictureError
 from graticule.evaluation.baselines import FlatClassifier, gallery_retrieval, neighbour_vote
-from graticule.evaluation.comparison import Comparison, paired_difference
-from graticule.evaluation.metrics import Summary, summarise
+from graticule.evaluation.comparison import Comparison, Difference, paired_difference
+from graticule.evaluation.metrics import Estimate, Summary, summarise
 from graticule.images.batches import read_batches
 from graticule.locator import BEAM_WIDTH, answers
 from graticule.model import Model
@@ -64,28 +65,23 @@ class Report:
     def table(self) -> RenderableType:
         """For a terminal: figures, then how much the best GeoToken decoding differs from each baseline."""
         any_summary = next(iter(self.summaries.values()))
-        title = f"{self.model} on {self.pictures} (n = {any_summary.count}, 95 % intervals)"
-        figures = Table(title=title, caption=f"{self.refused} refused" if self.refused else None)
         thresholds = list(any_summary.within)
-        for heading in ("method", *(f"<{t:g} km" for t in thresholds), "median km", "GeoScore"):
-            figures.add_column(heading, justify="left" if heading == "method" else "right", no_wrap=True)
+        title = f"{self.model} on {self.pictures}: {any_summary.count} pictures"
+        figures = _table(f"{title}, {self.refused} refused" if self.refused else title, thresholds)
+        figures.add_column("median\nkm", justify="right", no_wrap=True)
         for method, summary in self.summaries.items():
-            cells = [_percent(summary.within[t]) for t in thresholds]
-            median, score = summary.median_km, summary.geoscore
-            figures.add_row(
-                method,
-                *cells,
-                Text(f"{median.value:.0f}\n{median.low:.0f}..{median.high:.0f}"),
-                Text(f"{score.value:.0f}\n{score.low:.0f}..{score.high:.0f}"),
-                style="bold" if method == self.best else None,
-            )
-        paired = Table(title=f"{self.best}, less each baseline (paired; * clear of zero)")
-        for heading in ("baseline", *(f"<{t:g} km" for t in thresholds), "GeoScore"):
-            paired.add_column(heading, justify="left" if heading == "baseline" else "right", no_wrap=True)
+            cells = [_with_interval(summary.within[t], scale=100, digits=1) for t in thresholds]
+            cells += [_with_interval(e, scale=1, digits=0) for e in (summary.geoscore, summary.median_km)]
+            figures.add_row(method, *cells, style="bold" if method == self.best else None)
+        paired = _table(f"{self.best}, less each baseline on the same pictures (* clear of zero)", thresholds)
         for method, difference in self.differences.items():
-            cells = [_signed(difference.within[t], 100) for t in thresholds]
-            paired.add_row(method, *cells, _signed(difference.geoscore, 1))
-        return Group(figures, paired)
+            cells = [_with_interval(difference.within[t], scale=100, digits=1, sign="+") for t in thresholds]
+            paired.add_row(method, *cells, _with_interval(difference.geoscore, scale=1, digits=0, sign="+"))
+        return Group(
+            figures,
+            paired,
+            Text("% of pictures within a distance; beneath each figure, half its 95 % interval"),
+        )
 
 
 def evaluate(
@@ -166,7 +162,7 @@ def _methods(model: Model) -> dict[str, Callable[[Tensor], Tensor]]:
         return answer
 
     methods: dict[str, Callable[[Tensor], Tensor]] = {
-        "nearest neighbour (1-NN)": vote(1),
+        "1-NN": vote(1),
         "k-NN vote": vote(model.config.geotoken.neighbours),
         "gallery retrieval": lambda f: _retrieve(model.alignment, f, model),
     }
@@ -211,11 +207,16 @@ def _folder_features(
     return torch.cat(features), np.array(places), len(known) - len(places)
 
 
-def _percent(estimate: Any) -> Text:
-    return Text(f"{100 * estimate.value:.1f} %\n{100 * estimate.low:.1f}..{100 * estimate.high:.1f}")
+def _table(title: str, thresholds: list[float]) -> Table:
+    table = Table(title=title, title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0))
+    table.add_column("", no_wrap=True)
+    for heading in (*(f"<{t:g}\nkm" for t in thresholds), "GeoScore"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    return table
 
 
-def _signed(difference: Any, scale: float) -> Text:
-    star = "*" if difference.clear_of_zero else " "
-    low, high = scale * difference.low, scale * difference.high
-    return Text(f"{scale * difference.value:+.1f}{star}\n{low:+.1f}..{high:+.1f}")
+def _with_interval(figure: Estimate, *, scale: float, digits: int, sign: str = "") -> Text:
+    """A figure and, beneath, half the width of its interval; differences clear of zero get a star."""
+    star = "*" if isinstance(figure, Difference) and figure.clear_of_zero else ""
+    half = scale * (figure.high - figure.low) / 2
+    return Text(f"{scale * figure.value:{sign}.{digits}f}{star}\n\u00b1{half:.{digits}f}", justify="right")
