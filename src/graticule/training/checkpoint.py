@@ -45,15 +45,26 @@ def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
         for parameter_name, parameter in _named(model, optimizer).items():
             prefix = f"optimizer/{parameter_name}/"
             state: dict[str, Tensor] = {
-                k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)
+                k.removeprefix(prefix): _laid_out(v, parameter)
+                for k, v in tensors.items()
+                if k.startswith(prefix)
             }
             if state:
                 optimizer.state[parameter] = state
-    except (SafetensorError, KeyError, RuntimeError, json.JSONDecodeError) as error:
+    except (SafetensorError, KeyError, TypeError, RuntimeError, json.JSONDecodeError) as error:
         raise ModelFormatError(
             f"{path}: this checkpoint can't be resumed ({error}); delete it, or train in another folder."
         ) from error
     return progress
+
+
+def _laid_out(value: Tensor, parameter: nn.Parameter) -> Tensor:
+    """The state in its parameter's memory layout.
+
+    A file keeps none, and the fused optimizer walks through memory: left as it was read, the state of a
+    channels-last filter would be paired with other weights.
+    """
+    return torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value
 
 
 def _named(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, nn.Parameter]:
