@@ -27,7 +27,7 @@ class GeoTokenTaskConfig(BaseModel):
 
     geotoken: GeoTokenConfig
     batch: int = 512
-    soft_scale: float = 0.15
+    soft_scale: float = 0.04
     """Softness of the answers as a share of the cells' size; see `soft_targets`. 0 with floor 0: one-hot."""
     soft_floor_km: float = 4.0
     validation_rows: int = 4096
