@@ -129,7 +129,7 @@ def _world(axes: Axes, prediction: Prediction, truth: Place | None, density: Den
     maps.draw_glow(axes, WORLD, *density, pixels=_MAP[2:], blur_px=5.0)
     _marks(axes, WORLD, prediction, truth)
     if truth is not None and not maps.holds(zoomed, truth):
-        maps.draw_label(axes, WORLD, truth, _off(prediction, truth), colour=Palette.TRUTH)
+        _distance(axes, WORLD, prediction, truth)
     west, east, south, north = zoomed
     frame = np.array([(south, west), (south, east), (north, east), (north, west), (south, west)])
     maps.draw_line(axes, WORLD, frame, color=Palette.INK, linewidth=0.8, alpha=0.7, zorder=6)
@@ -138,11 +138,11 @@ def _world(axes: Axes, prediction: Prediction, truth: Place | None, density: Den
 def _zoom(axes: Axes, prediction: Prediction, truth: Place | None, density: Density) -> None:
     view = maps.around(prediction.latitude, prediction.longitude)
     maps.draw_base(axes, view, every_deg=5)
-    maps.draw_glow(axes, view, *density, pixels=_ZOOM[2:], blur_px=8.0, strength=0.7)
+    maps.draw_glow(axes, view, *density, pixels=_ZOOM[2:], blur_px=8.0, strength=0.6)
     maps.draw_cells(axes, view, prediction.candidates)
     _marks(axes, view, prediction, truth)
     if truth is not None:
-        maps.draw_label(axes, view, truth, _off(prediction, truth), colour=Palette.TRUTH)
+        _distance(axes, view, prediction, truth)
     maps.draw_scale(axes, view, km=500)
     axes.spines[:].set_visible(True)
     axes.spines[:].set_edgecolor(Palette.COAST)
@@ -162,6 +162,11 @@ def _marks(axes: Axes, view: View, prediction: Prediction, truth: Place | None) 
         maps.draw_dot(axes, view, truth, **_TRUTH_DOT, zorder=10)
     maps.draw_dot(axes, view, here, **_RING, edgecolor=Palette.PAPER, linewidth=4.2, zorder=9)
     maps.draw_dot(axes, view, here, **_RING, edgecolor=Palette.ESTIMATE, linewidth=2.2, zorder=11)
+
+
+def _distance(axes: Axes, view: View, prediction: Prediction, truth: Place) -> None:
+    here = prediction.latitude, prediction.longitude
+    maps.draw_label(axes, view, truth, _off(prediction, truth), away=here, colour=Palette.TRUTH)
 
 
 _RING: Final = {"marker": "o", "s": 95, "facecolor": "none"}
@@ -221,10 +226,10 @@ def _legend(figure: Figure, *, known: bool) -> None:
 
 
 def _of_candidates(prediction: Prediction) -> Density:
-    """The candidates' probability, spread over their cells: over the centres of the cells four levels down."""
+    """The candidates' probability, spread over their cells: over the centres of the cells six levels down."""
     cells = np.array([cell_from_token(candidate.cell) for candidate in prediction.candidates], np.uint64)
     weights = np.array([candidate.probability for candidate in prediction.candidates])
-    for _ in range(min(4, s2.MAX_LEVEL - int(s2.level_of(cells).max(initial=0)))):
+    for _ in range(min(6, s2.MAX_LEVEL - int(s2.level_of(cells).max(initial=0)))):
         cells, weights = s2.children(cells).reshape(-1), np.repeat(weights / 4, 4)
     return np.stack(s2.centres(cells), axis=-1), weights
 

@@ -173,8 +173,9 @@ def draw_cells(axes: Axes, view: View, candidates: Sequence[Candidate]) -> None:
     for candidate in reversed(candidates):
         outline = cell_outline(cell_from_token(candidate.cell))[:, ::-1]
         outline[:, 0] += 360 * np.round((middle - outline[:, 0].mean()) / 360)
-        fill = Polygon(outline, facecolor=Palette.ESTIMATE, alpha=0.08 + 0.5 * candidate.probability / best)
-        side = Polygon(outline, fill=False, edgecolor=Palette.GLOW[3], linewidth=0.9)
+        share = candidate.probability / best
+        fill = Polygon(outline, facecolor=Palette.ESTIMATE, alpha=0.04 + 0.3 * share)
+        side = Polygon(outline, fill=False, edgecolor=Palette.GLOW[3], linewidth=0.9, alpha=0.2 + 0.8 * share)
         for order, patch in enumerate((fill, side), start=5):
             patch.set_zorder(order)
             axes.add_patch(patch)
@@ -194,14 +195,17 @@ def draw_dot(axes: Axes, view: View, place: tuple[float, float], **style: Any) -
         axes.scatter([_wrapped(view, place[1])], [place[0]], clip_on=False, **style)
 
 
-def draw_label(axes: Axes, view: View, place: tuple[float, float], text: str, *, colour: str) -> None:
-    """Words beside a place, on the side with more room, if the view holds it."""
+def draw_label(
+    axes: Axes, view: View, place: tuple[float, float], text: str, *, away: tuple[float, float], colour: str
+) -> None:
+    """Words beside a place, on the side that faces away from another, if the view holds it."""
     from matplotlib.patheffects import withStroke
 
     if not holds(view, place):
         return
     lon = _wrapped(view, place[1])
-    right = lon < (view.west + view.east) / 2 + 0.25 * (view.east - view.west)
+    across = (lon - view.west) / (view.east - view.west)
+    right = across < 0.25 or (across < 0.75 and lon >= _wrapped(view, away[1]))
     axes.annotate(
         text,
         (lon, place[0]),
@@ -252,13 +256,18 @@ def _wrapped(view: View, longitude: Any) -> Any:
 
 def _blurred(light: NDArray[np.float64], sigma: float, around_the_earth: bool) -> NDArray[np.float64]:
     """Gaussian blur of (rows, columns), which wraps sideways if the map goes around the Earth."""
-    reach = min(round(4 * sigma), *light.shape)
-    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
-    kernel /= kernel.sum()
-    upright = np.pad(light, ((reach, reach), (0, 0)))
-    light = sum(share * upright[k : k + len(light)] for k, share in enumerate(kernel))
-    sideways = np.pad(light, ((0, 0), (reach, reach)), mode="wrap" if around_the_earth else "constant")
-    return np.asarray(sum(share * sideways[:, k : k + light.shape[1]] for k, share in enumerate(kernel)))
+    rows, columns = light.shape
+    upright = _kernel(rows, sigma, wraps=False)
+    return upright @ light @ _kernel(columns, sigma, wraps=around_the_earth)
+
+
+@lru_cache(maxsize=8)
+def _kernel(size: int, sigma: float, *, wraps: bool) -> NDArray[np.float64]:
+    """How much of each pixel's light each pixel gets (size, size); symmetric."""
+    apart = np.abs(np.arange(size)[:, None] - np.arange(size))
+    if wraps:
+        apart = np.minimum(apart, size - apart)
+    return np.asarray(np.exp(-0.5 * (apart / sigma) ** 2) / (sigma * np.sqrt(2 * np.pi)))
 
 
 @lru_cache(maxsize=1)

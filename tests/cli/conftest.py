@@ -1,7 +1,7 @@
 """A stand-in geolocator: the command line is tested without weights, and without torch."""
 
 import sys
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 
 import pytest
 
@@ -38,7 +38,6 @@ def locator(monkeypatch):
     """Puts the stand-in where the commands look for the real one."""
     module = ModuleType("graticule.locator")
     module.Geolocator = FakeGeolocator
-    module.list_models = lambda: [SimpleNamespace(name="orbit", purpose=FakeGeolocator.purpose)]
     monkeypatch.setitem(sys.modules, "graticule.locator", module)
     return module
 

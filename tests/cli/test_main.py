@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -64,7 +65,10 @@ def test_an_unexpected_error_is_short_unless_asked(run, locator, monkeypatch):
         assert "Traceback" in err
 
 
-def test_models_list(run, locator):
+def test_models_list(run, monkeypatch, tmp_path):
+    folder = SimpleNamespace(config=lambda: {"purpose": "views of the Earth from above"})
+    monkeypatch.setattr("graticule.store.shipped_models", lambda: {"orbit": tmp_path})
+    monkeypatch.setattr("graticule.store.ModelFolder.find", lambda name: folder)
     status, out, _ = run("models", "list")
     assert status == 0
     assert "orbit" in out
