@@ -7,9 +7,11 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from graticule.decoding.greedy import greedy
 from graticule.earth.distance import haversine_km
+from graticule.errors import ConfigError
 from graticule.evaluation.metrics import geoscore
 from graticule.model import Model
 from graticule.tokens.geotoken import GeoToken, GeoTokenConfig
@@ -54,7 +56,12 @@ class GeoTokenTask:
             base: brings alignment, gallery and index; its own geotoken is left alone.
             training: features (N, F) float16 and places (N, 2) degrees, none of them in the gallery.
             validation: the same of the validation split.
+
+        Raises:
+            ConfigError: there are fewer training pictures than a batch holds.
         """
+        if len(training[0]) < config.batch:
+            raise ConfigError(f"batch: {config.batch} of {len(training[0])} training pictures; choose fewer.")
         self.config, self.base = config, base
         torch.manual_seed(config.seed)
         self.model = GeoToken(config.geotoken)
@@ -75,7 +82,9 @@ class GeoTokenTask:
                 self.model.scheme, places, scale=config.soft_scale, floor_km=config.soft_floor_km
             )
             targets = [torch.from_numpy(part) for part in soft]
-        return self.model.loss(query, self._tokens[rows], targets=targets), {}
+        # Memories are short: on the CPU the fused kernel's backward pass takes twice as long as the plain one's.
+        with sdpa_kernel(SDPBackend.MATH):
+            return self.model.loss(query, self._tokens[rows], targets=targets), {}
 
     def validate(self) -> dict[str, float]:
         """Greedy answers to the validation split."""
