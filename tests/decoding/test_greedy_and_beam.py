@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 import torch
 
-from graticule.decoding.beam import beam
+from graticule.decoding.beam import beam, frontiers
 from graticule.decoding.greedy import greedy
 from graticule.earth.cells import TokenScheme
 from graticule.errors import ConfigError
@@ -108,6 +108,18 @@ def test_a_wider_beam_finds_nothing_worse(model):
 def test_a_picture_gets_the_same_answer_in_any_company(model):
     together, alone = beam(model, pictures(5, 6, 7), width=9), beam(model, pictures(6), width=9)
     assert torch.equal(together.tokens[1:2], alone.tokens)
+
+
+def test_every_frontier_is_the_exact_ranking_of_its_level(model):
+    steps = frontiers(model, pictures(3, 1), width=96)
+    assert [step.tokens.shape for step in steps] == [(2, 6, 1), (2, 24, 2), (2, 96, 3)]
+    leaves, log_probs = model.every_leaf(3)
+    for t, step in enumerate(steps, start=1):
+        cells, first = torch.unique(leaves[:, :t], dim=0, return_inverse=True)
+        mass = torch.zeros(len(cells), dtype=torch.float64).index_add_(0, first, log_probs.sum(-1).exp())
+        order = mass.argsort(descending=True)
+        assert torch.equal(step.tokens[0], cells[order])
+        torch.testing.assert_close(step.log_probs[0].exp(), mass[order])
 
 
 def test_no_pictures_give_no_candidates(model):
