@@ -1,11 +1,14 @@
 """The command line as a whole: quick help, no traceback by accident, one on demand."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+import graticule
 from graticule.errors import GraticuleError
 
 
@@ -17,7 +20,14 @@ def test_help_imports_nothing_heavy():
         "heavy = {'torch', 'numpy', 'PIL', 'matplotlib', 'pydantic'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    source = Path(graticule.__file__).parents[1]
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PYTHONPATH": str(source)},
+    )
     assert done.returncode == 0, done.stderr
     assert "locate" in done.stdout
 
