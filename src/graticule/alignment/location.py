@@ -19,7 +19,7 @@ __all__ = ["LocationEncoder", "LocationEncoderConfig"]
 class LocationEncoderConfig(BaseModel):
     """Sizes of the location encoder."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     sigmas: tuple[float, ...] = (1.0, 8.0, 40.0)
     """Standard deviation of each branch's frequencies, in cycles per Earth radius."""

@@ -18,7 +18,7 @@ __all__ = ["Alignment", "AlignmentConfig"]
 class AlignmentConfig(BaseModel):
     """Sizes of the alignment."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     feature_width: int = 512
     """Length of the encoder's features."""

@@ -20,7 +20,7 @@ __all__ = ["OrbitEncoder", "OrbitEncoderConfig", "channels_last"]
 class OrbitEncoderConfig(BaseModel):
     """Sizes of the network."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     size: int = 64
     """Pixels on a side."""

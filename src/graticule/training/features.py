@@ -5,6 +5,7 @@ A shard is whole or absent, so extraction goes on where it was stopped.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -39,7 +40,8 @@ def extract_views(
     seasons: float,
     bf16: bool = True,
     report: Callable[[str], None] = print,
-) -> None:
+    stop_after_s: float = math.inf,
+) -> bool:
     """Encode views start..start+count-1 of a split into shards of float16 features with their places.
 
     Args:
@@ -52,8 +54,14 @@ def extract_views(
         seasons: share of shards' views varied strongly; 0 renders exactly the split's ordinary views.
         bf16: encode in bfloat16 (several times faster; features differ in the third digit).
         report: gets a line of progress now and then.
+        stop_after_s: stop, resumable, after the shard during which so many seconds have passed.
+
+    Returns:
+        Whether all shards are there.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    for stale in folder.glob(".*.tmp"):
+        stale.unlink()
     variation = Seasons(seasons) if seasons else None
     began, done = time.monotonic(), 0
     shards = range(start, start + count, SHARD_ROWS)
@@ -75,6 +83,9 @@ def extract_views(
         rate = done / (time.monotonic() - began)
         left = (len(shards) - number - 1) * SHARD_ROWS / rate
         report(f"shard {number + 1}/{len(shards)}  {rate:.0f} views/s, {left / 60:.0f} min left")
+        if time.monotonic() - began > stop_after_s and number + 1 < len(shards):
+            return False
+    return True
 
 
 def load_shards(folder: Path) -> tuple[Tensor, Tensor]:

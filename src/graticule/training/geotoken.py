@@ -25,7 +25,7 @@ __all__ = ["GeoTokenTask", "GeoTokenTaskConfig"]
 class GeoTokenTaskConfig(BaseModel):
     """What GeoToken learns from."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     geotoken: GeoTokenConfig
     batch: int = 512

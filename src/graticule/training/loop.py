@@ -44,7 +44,7 @@ class Task(Protocol):
 class TrainingConfig(BaseModel):
     """How long, how fast, how often looked at."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     steps: int
     learning_rate: float = 1e-3

@@ -13,9 +13,10 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -26,7 +27,7 @@ from graticule.encoders.orbit import OrbitEncoderConfig
 from graticule.errors import ConfigError
 from graticule.model import Model, ModelConfig
 from graticule.retrieval.gallery import Gallery
-from graticule.store import Packing
+from graticule.store import Packing, write_whole
 from graticule.tokens.geotoken import GeoToken, GeoTokenConfig
 from graticule.training.align import AlignTask, AlignTaskConfig
 from graticule.training.card import model_card
@@ -44,7 +45,7 @@ PURPOSE = "views of the Earth from above, 300 to 1200 km wide; not street-level 
 class OrbitRecipe(BaseModel):
     """Every number of the shipped model's training."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     align: AlignTaskConfig = AlignTaskConfig(
         encoder=OrbitEncoderConfig(widths=(32, 64, 160, 288), depths=(1, 1, 3, 2)),
@@ -104,14 +105,17 @@ class OrbitRecipe(BaseModel):
 def read_recipe(path: Path | None) -> OrbitRecipe:
     """A recipe from a JSON file of settings that differ from the shipped model's; None for the shipped one.
 
+    What the file does not name, at any depth, is as in the shipped recipe.
+
     Raises:
-        ConfigError: the file holds something that is no setting.
+        ConfigError: the file can't be read, or holds something that is no setting.
     """
     if path is None:
         return OrbitRecipe()
     try:
-        return OrbitRecipe.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
+        other = json.loads(path.read_bytes())
+        return OrbitRecipe.model_validate(_overlaid(OrbitRecipe().model_dump(mode="json"), other))
+    except (OSError, ValueError) as error:  # ValidationError and JSONDecodeError are ValueErrors
         raise ConfigError(f"{path}: {error}") from error
 
 
@@ -154,7 +158,16 @@ def train_orbit(
 
     report("stage 2 of 5: features")
     for name, settings in _feature_sets(recipe).items():
-        extract_views(encoder, mosaic, folder / name, report=report, **settings)  # type: ignore[arg-type]
+        left_s = deadline - time.monotonic()
+        if not extract_views(
+            encoder,
+            mosaic,
+            folder / name,
+            report=report,
+            stop_after_s=left_s,
+            **settings,  # type: ignore[arg-type]
+        ):
+            return False
     gallery_features, gallery_places = load_shards(folder / "gallery")
     ordinary, varied = load_shards(folder / "ordinary"), load_shards(folder / "seasons")
     training = torch.cat([ordinary[0], varied[0]]), torch.cat([ordinary[1], varied[1]])
@@ -162,7 +175,15 @@ def train_orbit(
 
     report("stage 3 of 5: the flat baseline")
     flat = ClassifierTask(training, validation, most=recipe.classifier_most)
-    flat_result = train(flat, recipe.classifier_training, folder / "classifier", report=report)
+    flat_result = train(
+        flat,
+        recipe.classifier_training,
+        folder / "classifier",
+        report=report,
+        stop_after_s=deadline - time.monotonic(),
+    )
+    if not flat_result.finished:
+        return False
     _load_best(flat.model, folder / "classifier")
 
     report("stage 4 of 5: geotoken")
@@ -224,10 +245,16 @@ def _feature_sets(recipe: OrbitRecipe) -> dict[str, dict[str, object]]:
 def _same_recipe(recipe: OrbitRecipe, folder: Path) -> None:
     """A folder belongs to one recipe: stages that were finished under another would not fit."""
     path, text = folder / "recipe.json", recipe.model_dump_json(indent=2)
-    folder.mkdir(parents=True, exist_ok=True)
     if path.exists() and json.loads(path.read_text()) != json.loads(text):
         raise ConfigError(f"{path}: this folder's run has other settings; name another folder, or delete it.")
-    path.write_text(text + "\n")
+    write_whole(path, f"{text}\n".encode())
+
+
+def _overlaid(settings: Any, other: Any) -> Any:
+    """`settings` with what `other` names put in its place, at any depth."""
+    if isinstance(settings, dict) and isinstance(other, dict):
+        return settings | {name: _overlaid(settings.get(name), value) for name, value in other.items()}
+    return other
 
 
 def _load_best(model: nn.Module, folder: Path) -> None:

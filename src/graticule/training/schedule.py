@@ -13,7 +13,7 @@ __all__ = ["Schedule"]
 class Schedule(BaseModel):
     """How the learning rate moves."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["cosine", "linear", "step"] = "cosine"
     """Fall to `floor` along half a cosine or a line; or fall by `decay` every `every` steps (StepLR)."""
