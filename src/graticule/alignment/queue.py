@@ -30,7 +30,9 @@ class LocationQueue(nn.Module):
     @torch.no_grad()
     def push(self, lat_lon: Tensor) -> None:
         """Put (B, 2) locations in, the oldest falling out."""
+        if not self.length:
+            return
         stored, count = cast(Tensor, self.lat_lon), cast(Tensor, self.count)
-        where = (count + torch.arange(len(lat_lon))) % self.length
-        stored[where] = lat_lon.to(stored)
+        last = torch.arange(max(0, len(lat_lon) - self.length), len(lat_lon))
+        stored[(count + last) % self.length] = lat_lon[last].to(stored)
         count += len(lat_lon)

@@ -28,7 +28,7 @@ __all__ = ["AlignTask", "AlignTaskConfig", "Learner"]
 class AlignTaskConfig(BaseModel):
     """What alignment learns from."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     encoder: OrbitEncoderConfig = OrbitEncoderConfig()
     alignment: AlignmentConfig = AlignmentConfig()
@@ -106,7 +106,9 @@ class AlignTask:
     def validate(self) -> dict[str, float]:
         """Gallery retrieval of fresh validation views: each answers with its most similar gallery place."""
         config, alignment = self.config, self.model.alignment
-        pixels, pose = Views(self.mosaic, "validation").batch(np.arange(config.validation_views))
+        pixels, pose = Views(self.mosaic, "validation", size=config.encoder.size).batch(
+            np.arange(config.validation_views)
+        )
         gallery = poses("train", np.arange(config.gallery_views), seed=config.seed)
         lat_lon = torch.stack([gallery.lat, gallery.lon], dim=-1)
         with torch.autocast("cpu", torch.bfloat16):
