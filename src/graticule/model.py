@@ -105,7 +105,12 @@ class Model:
             config = ModelConfig.model_validate(folder.config())
         except ValidationError as error:
             raise ModelFormatError(f"{folder.path / 'config.json'}: {error}") from error
-        gallery = Gallery.from_shards(folder.tensors(name) for name in folder.names("gallery-"))
+        shards = [folder.tensors(name) for name in folder.names("gallery-")]
+        if not all({"lat_lon", "vectors"} <= shard.keys() for shard in shards) or not shards:
+            raise ModelFormatError(
+                f"{folder.path}: holds no gallery of places and vectors; get the model anew."
+            )
+        gallery = Gallery.from_shards(shards)
         if len(gallery) != config.gallery_rows or gallery.vectors.shape[1] != config.alignment.location.width:
             raise ModelFormatError(
                 f"{folder.path}: the gallery holds {len(gallery)} rows of {gallery.vectors.shape[1]}, but config.json "

@@ -65,7 +65,7 @@ class ModelFolder:
 
     def config(self) -> dict[str, Any]:
         """The model's settings."""
-        return json.loads(self._verified("config.json"))  # type: ignore[no-any-return]
+        return _object(self._verified("config.json"), self.path / "config.json")
 
     def names(self, prefix: str) -> list[str]:
         """The safetensors files whose names begin so, sorted: the shards of a gallery."""
@@ -80,14 +80,11 @@ class ModelFolder:
 
     def _json(self, name: str) -> dict[str, Any]:
         try:
-            content = json.loads((self.path / name).read_bytes())
-        except (OSError, ValueError) as error:
+            return _object((self.path / name).read_bytes(), self.path / name)
+        except OSError as error:
             raise ModelFormatError(
                 f"{self.path / name}: can't be read ({error}); get the model anew."
             ) from error
-        if not isinstance(content, dict):
-            raise ModelFormatError(f"{self.path / name}: must be a JSON object; get the model anew.")
-        return content
 
     def _verified(self, name: str) -> bytes:
         try:
@@ -102,6 +99,16 @@ class ModelFolder:
                 "Get the model anew."
             )
         return data
+
+
+def _object(data: bytes, path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(data)
+    except ValueError as error:
+        raise ModelFormatError(f"{path}: can't be read ({error}); get the model anew.") from error
+    if not isinstance(content, dict):
+        raise ModelFormatError(f"{path}: must be a JSON object; get the model anew.")
+    return content
 
 
 def save_folder(

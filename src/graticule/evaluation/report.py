@@ -108,14 +108,15 @@ def evaluate(
     Raises:
         InputError: neither or both of source and images were given, or nothing could be read.
     """
-    parts = model if isinstance(model, Model) else Model.open(model)
-    if source == "orbit":
-        features, lat_lon = _orbit_features(parts, split, views or VIEWS, progress)
-        return judge_features(parts, features, lat_lon, pictures=f"fresh {split} views of Orbit")
-    if images is None or truth is None:
+    on_orbit = (source, images, truth) == ("orbit", None, None)
+    if not on_orbit and (source is not None or images is None or truth is None):
         raise InputError(
             "evaluate: give a source ('orbit'), or a folder of images together with their truth.csv."
         )
+    parts = model if isinstance(model, Model) else Model.open(model)
+    if images is None or truth is None:
+        features, lat_lon = _orbit_features(parts, split, views or VIEWS, progress)
+        return judge_features(parts, features, lat_lon, pictures=f"fresh {split} views of Orbit")
     features, lat_lon, refused = _folder_features(parts, images, truth, progress)
     return judge_features(parts, features, lat_lon, pictures=f"pictures in {images.name}", refused=refused)
 
