@@ -25,8 +25,10 @@ check: $(VENV)/.dev ## Lint, formatting, types, and which module may import whic
 	$(BIN)/mypy
 	$(BIN)/python -m pytest tests/test_layers.py
 
-bench: $(VENV)/.dev ## Run the quick benchmarks (benchmarks/bench_*.py)
-	@set -e; for script in $(wildcard benchmarks/bench_*.py); do echo "== $$script"; $(BIN)/python $$script; done
+bench: $(VENV)/.dev ## Run the benchmarks; figures go to benchmarks/results/
+	@mkdir -p benchmarks/results
+	@set -e; for script in $(wildcard benchmarks/*.py); do echo "== $$script"; \
+	  $(BIN)/python $$script --output benchmarks/results/$$(basename $$script .py).json; done
 
 docs: $(VENV)/.dev ## Run the examples in docstrings, and follow the links in the documents
 	$(BIN)/python -m pytest --doctest-modules src/graticule tests/test_documents.py
