@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -32,7 +31,9 @@ def test_help_imports_nothing_heavy():
     assert "locate" in done.stdout
 
 
-@pytest.mark.parametrize("command", ["locate", "evaluate", "demo", "models list", "orbit render"])
+@pytest.mark.parametrize(
+    "command", ["locate", "evaluate", "demo", "models list", "orbit render", "train orbit"]
+)
 def test_every_command_explains_itself(run, command):
     status, out, _ = run(*command.split(), "--help")
     assert status == 0
@@ -75,10 +76,7 @@ def test_an_unexpected_error_is_short_unless_asked(run, locator, monkeypatch):
         assert "Traceback" in err
 
 
-def test_models_list(run, monkeypatch, tmp_path):
-    folder = SimpleNamespace(config=lambda: {"purpose": "views of the Earth from above"})
-    monkeypatch.setattr("graticule.store.shipped_models", lambda: {"orbit": tmp_path})
-    monkeypatch.setattr("graticule.store.ModelFolder.find", lambda name: folder)
+def test_models_list(run, locator):
     status, out, _ = run("models", "list")
     assert status == 0
     assert "orbit" in out

@@ -21,11 +21,11 @@ def list_() -> None:
     from rich.text import Text
 
     from graticule.cli.present import show_table
-    from graticule.store import ModelFolder, shipped_models
+    from graticule.locator import list_models
 
     table = Table(header_style="bold", pad_edge=False, box=None)
     table.add_column("Model", style="bold", no_wrap=True)
     table.add_column("For")
-    for name in shipped_models():
-        table.add_row(Text(name), Text(ModelFolder.find(name).config()["purpose"]))
+    for model in list_models():
+        table.add_row(Text(model.name), Text(model.purpose))
     show_table(table)
