@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -20,7 +20,7 @@ from graticule.store import ModelFolder, Packing, save_folder
 from graticule.tokens.geotoken import GeoToken, GeoTokenConfig
 from graticule.tokens.query import Neighbours, Query
 
-__all__ = ["Model", "ModelConfig"]
+__all__ = ["Model", "ModelConfig", "check_widths"]
 
 SHARD_ROWS = 20_000
 
@@ -39,6 +39,29 @@ class ModelConfig(BaseModel):
     alignment: AlignmentConfig
     geotoken: GeoTokenConfig
     gallery_rows: int
+
+    @model_validator(mode="after")
+    def _belong_together(self) -> ModelConfig:
+        check_widths(self.encoder, self.alignment, self.geotoken)
+        return self
+
+
+def check_widths(encoder: OrbitEncoderConfig, alignment: AlignmentConfig, geotoken: GeoTokenConfig) -> None:
+    """See that each part takes what the one before it gives.
+
+    Raises:
+        ValueError: a width differs; a pydantic validator makes this an error that names the config.
+    """
+    given = {"image": encoder.width, "location": alignment.location.width}
+    if alignment.feature_width != encoder.width or not geotoken.vectors.items() <= given.items():
+        raise ValueError(
+            f"the encoder gives features {encoder.width} wide and the alignment vectors {given['location']} wide, but "
+            f"the alignment takes {alignment.feature_width} and geotoken {geotoken.vectors}."
+        )
+    if not set(geotoken.neighbour_names) <= {"location"}:
+        raise ValueError(
+            f"neighbours bring location vectors only, but geotoken wants {geotoken.neighbour_names}."
+        )
 
 
 @dataclass

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -25,7 +25,7 @@ from graticule.alignment.model import AlignmentConfig
 from graticule.data.orbit.mosaic import Mosaic, training_mosaic_path
 from graticule.encoders.orbit import OrbitEncoderConfig
 from graticule.errors import ConfigError
-from graticule.model import Model, ModelConfig
+from graticule.model import Model, ModelConfig, check_widths
 from graticule.retrieval.gallery import Gallery
 from graticule.store import Packing, write_whole
 from graticule.tokens.geotoken import GeoToken, GeoTokenConfig
@@ -100,6 +100,11 @@ class OrbitRecipe(BaseModel):
         validate_every=500,
         patience=6,
     )
+
+    @model_validator(mode="after")
+    def _belong_together(self) -> OrbitRecipe:
+        check_widths(self.align.encoder, self.align.alignment, self.geotoken.geotoken)
+        return self
 
 
 def read_recipe(path: Path | None) -> OrbitRecipe:
