@@ -1,0 +1,334 @@
+"""Model folders: what is written is read back, and nothing else is."""
+
+import errno
+import hashlib
+import json
+import os
+import pickle
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import save
+
+from graticule import store
+from graticule.errors import ModelFormatError, ModelNotFoundError
+from graticule.model import Model
+from graticule.store import ModelFolder, pack, save_folder, shipped_models, unpack, write_whole
+
+shapes = st.lists(st.integers(1, 5), max_size=4)
+
+
+@settings(deadline=None, max_examples=40)
+@given(shapes, st.floats(1e-3, 1e3), st.integers(0, 1000))
+def test_packing_keeps_what_it_promises(shape, size, seed):
+    tensor = size * torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+    half = unpack(pack({"x": tensor}, "float16"))["x"]
+    assert half.dtype == torch.float32
+    torch.testing.assert_close(half, tensor, rtol=2**-11, atol=1e-7)
+    small = unpack(pack({"x": tensor}, "int8"))["x"]
+    assert small.dtype == torch.float32
+    assert small.shape == tensor.shape
+    if tensor.ndim > 1:
+        largest = tensor.flatten(1).abs().amax(1)
+        error = (small - tensor).flatten(1).abs().amax(1)
+        assert (error <= largest / 254 * 1.001).all()
+    else:
+        torch.testing.assert_close(small, half)
+
+
+def test_packing_leaves_exact_numbers_exact():
+    exact = {
+        "degrees": torch.tensor([[1 / 3, -179.999999999]], dtype=torch.float64),
+        "count": torch.tensor(2**53 + 1),
+        "rows": torch.arange(6).view(2, 3),
+        "seen": torch.tensor([True, False]),
+    }
+    for packing in ("float16", "int8"):
+        restored = unpack(pack(exact, packing))
+        assert restored.keys() == exact.keys()
+        for name, tensor in exact.items():
+            assert restored[name].dtype == tensor.dtype
+            assert torch.equal(restored[name], tensor)
+
+
+def test_what_float16_cannot_hold_stays_float32():
+    large = torch.tensor([1e6, 1.0001])
+    assert torch.equal(unpack(pack({"x": large}, "float16"))["x"], large)
+
+
+def test_int8_survives_rows_of_zeros_and_strided_tensors():
+    rows = torch.tensor([[0.0, 0.0], [3.0, -1.5]])
+    torch.testing.assert_close(unpack(pack({"x": rows}, "int8"))["x"], rows, atol=0.013, rtol=0)
+    filters = torch.randn(4, 3, 2, 2).contiguous(memory_format=torch.channels_last)
+    for packing in ("float16", "int8"):
+        stored = store.load(store.save(pack({"x": filters}, packing)))
+        torch.testing.assert_close(unpack(stored)["x"], filters, atol=0.02, rtol=0)
+
+
+PARTS = {
+    "weights": {"w": torch.randn(3, 4), "b": torch.randn(3)},
+    "gallery-00000": {"lat_lon": torch.randn(5, 2, dtype=torch.float64), "vectors": torch.randn(5, 8)},
+    "gallery-00001": {"lat_lon": torch.randn(2, 2, dtype=torch.float64), "vectors": torch.randn(2, 8)},
+}
+FILES = ["config.json", "gallery-00000.safetensors", "gallery-00001.safetensors", "weights.safetensors"]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    save_folder(
+        tmp_path / "m",
+        {"name": "m", "n": [1, 2]},
+        PARTS,
+        packing={"gallery-00000": "int8"},
+        texts={"CARD.md": "A card.\n"},
+    )
+    return tmp_path / "m"
+
+
+def read(folder):
+    model = ModelFolder(folder)
+    return model.config(), [model.tensors(name) for name in [*model.names("gallery-"), "weights.safetensors"]]
+
+
+def test_a_folder_round_trip(folder):
+    config, (first, second, weights) = read(folder)
+    assert config == {"name": "m", "n": [1, 2]}
+    assert torch.equal(first["lat_lon"], PARTS["gallery-00000"]["lat_lon"])
+    torch.testing.assert_close(first["vectors"], PARTS["gallery-00000"]["vectors"], atol=0.02, rtol=0)
+    torch.testing.assert_close(second["vectors"], PARTS["gallery-00001"]["vectors"], atol=2e-3, rtol=1e-3)
+    torch.testing.assert_close(weights["b"], PARTS["weights"]["b"], atol=2e-3, rtol=1e-3)
+    assert (folder / "CARD.md").read_text() == "A card.\n"
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert set(manifest["files"]) == {path.name for path in folder.iterdir()} - {"manifest.json"}
+
+
+def test_a_folder_written_again_keeps_nothing_old(folder):
+    save_folder(folder, {"name": "n"}, {"weights": PARTS["weights"]})
+    assert sorted(path.name for path in folder.glob("*.safetensors")) == ["weights.safetensors"]
+    assert ModelFolder(folder).names("gallery-") == []
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("where", [0, 9, -1])
+def test_a_flipped_bit_is_found(folder, name, where):
+    data = bytearray((folder / name).read_bytes())
+    data[where] ^= 1
+    (folder / name).write_bytes(data)
+    with pytest.raises(ModelFormatError, match=f"{name}: its SHA-256 is not the manifest's"):
+        read(folder)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_missing_or_shortened_file_is_named(folder, name):
+    (folder / name).write_bytes((folder / name).read_bytes()[:-3])
+    with pytest.raises(ModelFormatError, match=name):
+        read(folder)
+    (folder / name).unlink()
+    with pytest.raises(ModelFormatError, match=f"{name}: missing"):
+        read(folder)
+
+
+def test_a_file_the_manifest_does_not_know_is_not_read(folder):
+    (folder / "extra.safetensors").write_bytes(save({"x": torch.ones(1)}))
+    with pytest.raises(ModelFormatError, match=r"extra\.safetensors"):
+        ModelFolder(folder).tensors("extra.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("manifest", "said"),
+    [
+        ('{"format": 2, "files": {}}', "format 2 is not the 1"),
+        ('{"files": {}}', "format None"),
+        ('{"format": 1, "files": []}', "format 1"),
+        ("[1]", "must be a JSON object"),
+        ('{"format": 1,', "can't be read"),
+        ("\udcff", "can't be read"),
+    ],
+)
+def test_a_manifest_of_another_kind_is_refused(folder, manifest, said):
+    (folder / "manifest.json").write_bytes(manifest.encode(errors="surrogateescape"))
+    with pytest.raises(ModelFormatError, match=re.escape(said)) as refusal:
+        ModelFolder.find(folder)
+    assert "manifest.json" in str(refusal.value)
+
+
+def resigned(folder, name, data):
+    """Replace a file, and make the manifest agree: what a forger can do."""
+    (folder / name).write_bytes(data)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["files"][name] = hashlib.sha256(data).hexdigest()
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize("settings", [b"[]", b"null", b"{", b"\xff"])
+def test_settings_that_are_none_are_refused(folder, settings):
+    resigned(folder, "config.json", settings)
+    with pytest.raises(ModelFormatError, match=r"config\.json"):
+        ModelFolder(folder).config()
+
+
+class Payload:
+    def __init__(self, marker):
+        self.marker = marker
+
+    def __reduce__(self):
+        return Path.touch, (self.marker,)
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_a_pickle_is_never_run(folder, tmp_path, signed):
+    marker = tmp_path / "ran"
+    payload = pickle.dumps(Payload(marker))
+    pickle.loads(payload)  # the payload works, where something unpickles it
+    marker.unlink()
+    torch_payload = tmp_path / "payload.pt"
+    torch.save(Payload(marker), torch_payload)
+    for data in (payload, torch_payload.read_bytes()):
+        if signed:
+            resigned(folder, "weights.safetensors", data)
+        else:
+            (folder / "weights.safetensors").write_bytes(data)
+        said = "not a safetensors file" if signed else "SHA-256"
+        with pytest.raises(ModelFormatError, match=rf"weights\.safetensors: .*{said}"):
+            read(folder)
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: data[:40],
+        lambda data: (2**62).to_bytes(8, "little") + data[8:],
+        lambda data: (100_000_000).to_bytes(8, "little") + data[8:],
+        lambda data: data.replace(b"[0,", b"[1,"),
+        lambda data: data + b"more",
+        lambda data: b"",
+    ],
+    ids=["truncated", "endless header", "huge header", "moved offsets", "trailing bytes", "empty"],
+)
+def test_malformed_safetensors_are_refused(folder, damage):
+    data = damage((folder / "weights.safetensors").read_bytes())
+    resigned(folder, "weights.safetensors", data)
+    with pytest.raises(ModelFormatError, match=r"weights\.safetensors: not a safetensors file"):
+        read(folder)
+
+
+def test_a_half_written_folder_is_no_model(folder, monkeypatch):
+    """Stopped at any file, the old model is gone and the new one is not there yet."""
+    total = len(FILES) + 1
+    for written in range(total):
+        calls = []
+
+        def stop(path, data, calls=calls, written=written):
+            if len(calls) == written:
+                raise KeyboardInterrupt
+            calls.append(path)
+            write_whole(path, data)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(store, "write_whole", stop)
+            with pytest.raises(KeyboardInterrupt):
+                save_folder(folder, {"name": "new"}, PARTS)
+        with pytest.raises(ModelNotFoundError, match=r"no folder at that path holds a manifest\.json"):
+            ModelFolder.find(folder)
+        with pytest.raises(ModelFormatError, match=r"manifest\.json"):
+            ModelFolder(folder)
+    save_folder(folder, {"name": "new"}, PARTS)
+    assert read(folder)[0] == {"name": "new"}
+
+
+def test_what_is_neither_a_name_nor_a_folder(tmp_path):
+    for wrong in ("atlantis", tmp_path, tmp_path / "gone", ""):
+        with pytest.raises(ModelNotFoundError, match="graticule models list"):
+            ModelFolder.find(wrong)
+
+
+def test_shipped_models_are_found_by_name(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(store.resources, "files", lambda package: tmp_path)
+    assert shipped_models() == {}
+    (tmp_path / "models").mkdir()
+    folder.rename(tmp_path / "models" / "m")
+    (tmp_path / "models" / "half").mkdir()
+    assert list(shipped_models()) == ["m"]
+    assert ModelFolder.find("m").config()["name"] == "m"
+
+
+def fail(*_):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch, step):
+    path = tmp_path / "deep" / "file.bin"
+    write_whole(path, b"old")
+    monkeypatch.setattr(os if step == "fsync" else Path, step, fail)
+    with pytest.raises(OSError, match="No space left"):
+        write_whole(path, b"new")
+    monkeypatch.undo()
+    assert path.read_bytes() == b"old"
+    assert [child.name for child in path.parent.iterdir()] == ["file.bin"]
+    write_whole(path, b"new")
+    assert path.read_bytes() == b"new"
+
+
+# --- A whole model, as `Model.save` and `Model.open` see it ------------------------------------------------
+
+
+@pytest.fixture
+def model_folder(tiny_model_folder, tmp_path):
+    copy = tmp_path / "tiny"
+    copy.mkdir()
+    for path in tiny_model_folder.iterdir():
+        (copy / path.name).write_bytes(path.read_bytes())
+    return copy
+
+
+def test_a_model_round_trip(tiny_model, model_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("graticule.model.SHARD_ROWS", 64)
+    tiny_model.save(tmp_path / "again", card="A card.")
+    again = Model.open(tmp_path / "again")
+    assert len(list((tmp_path / "again").glob("gallery-*"))) == 4
+    assert again.config == tiny_model.config
+    assert torch.equal(again.gallery.lat_lon, tiny_model.gallery.lat_lon)
+    torch.testing.assert_close(again.gallery.vectors, tiny_model.gallery.vectors, atol=0.01, rtol=0)
+    for part in ("encoder", "alignment", "geotoken"):
+        before, after = getattr(tiny_model, part).state_dict(), getattr(again, part).state_dict()
+        assert before.keys() == after.keys()
+        assert all(torch.equal(before[name], after[name]) for name in before), part
+    assert again.extras.keys() == {"baseline-classifier"}
+    pixels = torch.randint(256, (3, 3, 32, 32), dtype=torch.uint8)
+    assert torch.equal(again.encoder.encode(pixels), tiny_model.encoder.encode(pixels))
+
+
+def test_parts_of_another_design_are_refused(model_folder):
+    config = json.loads((model_folder / "config.json").read_text())
+    for part, name, value, said in [
+        ("encoder", "squeeze", 9, "encoder.safetensors is of another design"),
+        ("encoder", "width", 24, "the encoder gives features 24 wide"),
+        ("geotoken", "vectors", {"image": 16, "location": 9}, "vectors 8 wide"),
+        ("geotoken", "neighbour_vectors", None, "neighbours bring location vectors only"),
+        ("geotoken", "feed_forward", 48, "geotoken.safetensors is of another design"),
+        (None, "gallery_rows", 199, "the gallery holds 200 rows"),
+        (None, "purpose", None, "purpose"),
+        ("encoder", "colour", "red", "colour"),
+    ]:
+        changed = json.loads(json.dumps(config))
+        (changed[part] if part else changed)[name] = value
+        resigned(model_folder, "config.json", json.dumps(changed).encode())
+        with pytest.raises(ModelFormatError, match=said):
+            Model.open(model_folder)
+
+
+def test_a_gallery_that_is_missing_or_something_else_is_refused(model_folder, tiny_model_folder):
+    resigned(model_folder, "gallery-00000.safetensors", save({"places": torch.zeros(3, 2)}))
+    with pytest.raises(ModelFormatError, match="no gallery"):
+        Model.open(model_folder)
+    manifest = json.loads((tiny_model_folder / "manifest.json").read_text())
+    del manifest["files"]["gallery-00000.safetensors"]
+    (model_folder / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ModelFormatError, match="no gallery"):
+        Model.open(model_folder)
