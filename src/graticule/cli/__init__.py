@@ -100,5 +100,5 @@ def _prepare_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    # Pictures of that size are refused in words of our own.
-    warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
+    # What Pillow warns of, a picture too large or damaged, is refused in words of our own.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
