@@ -65,7 +65,7 @@ class OrbitRecipe(BaseModel):
     """The first views of the training split."""
     first_feature_view: int = 10_000_000
     """Views the encoder was not trained on: their features are as uncertain as a new picture's."""
-    ordinary_views: int = 163_840
+    ordinary_views: int = 131_072
     seasons_views: int = 65_536
     """Further views varied as strongly as in alignment."""
     validation_views: int = 8192
