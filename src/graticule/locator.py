@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +15,7 @@ from graticule.decoding.candidates import Candidates
 from graticule.decoding.select import minimum_risk
 from graticule.earth import s2
 from graticule.earth.cells import TokenScheme
+from graticule.encoders.orbit import folded
 from graticule.images.batches import read_batches, walk
 from graticule.model import Model, ModelConfig
 from graticule.prediction import MASS, Candidate, Prediction, Refusal, Result, credible_radius_km
@@ -40,7 +42,7 @@ class Geolocator:
     """
 
     def __init__(self, model: Model) -> None:
-        self.model = model
+        self.model = replace(model, encoder=folded(model.encoder))
 
     @classmethod
     def load(cls, name_or_folder: str | Path) -> Geolocator:
