@@ -1,0 +1,94 @@
+"""The contrastive loss against a loop, and wrong answers at the distance asked for."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional
+
+from graticule.alignment.loss import info_nce, nearby
+from graticule.earth.distance import destination, haversine_km
+
+latitudes = st.one_of(st.floats(-90, 90), st.sampled_from([-90.0, 90.0, 0.0, 89.999999]))
+longitudes = st.one_of(st.floats(-180, 180), st.sampled_from([-180.0, 180.0, 179.999999]))
+
+
+def unit(*shape, seed):
+    draws = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+    return functional.normalize(draws, dim=-1)
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(1, 6), st.integers(0, 5), st.integers(0, 3), st.floats(0.1, 50), st.integers(0, 99))
+def test_info_nce_is_what_a_loop_computes(batch, queued, near, scale, seed):
+    images, places = unit(batch, 4, seed=seed), unit(batch, 4, seed=seed + 1)
+    past = unit(queued, 4, seed=seed + 2) if queued else None
+    local = unit(batch, near, 4, seed=seed + 3) if near else None
+    loss = info_nce(images, places, scale=torch.tensor(scale), past=past, local=local)
+    total = 0.0
+    for row in range(batch):
+        wrong = [*places, *(past if queued else ()), *(local[row] if near else ())]
+        cosines = [scale * float(images[row] @ place) for place in wrong]
+        total += math.log(sum(math.exp(c - cosines[row]) for c in cosines))
+    assert loss.item() == pytest.approx(total / batch, rel=1e-4, abs=1e-5)
+
+
+def test_a_picture_is_not_told_from_another_s_local_places():
+    images, places, local = unit(2, 4, seed=0), unit(2, 4, seed=1), unit(2, 3, 4, seed=2)
+    scale = torch.tensor(10.0)
+    per_picture = [
+        functional.cross_entropy(
+            10 * torch.cat([images[row] @ places.T, images[row] @ local[row].T])[None], torch.tensor([row])
+        )
+        for row in range(2)
+    ]
+    torch.testing.assert_close(
+        info_nce(images, places, scale=scale, local=local), torch.stack(per_picture).mean()
+    )
+
+
+def test_every_part_learns():
+    parts = [unit(3, 4, seed=seed).requires_grad_() for seed in (0, 1, 2)] + [
+        unit(3, 2, 4, seed=3).requires_grad_()
+    ]
+    scale = torch.tensor(5.0, requires_grad=True)
+    info_nce(parts[0], parts[1], scale=scale, past=parts[2], local=parts[3]).backward()
+    assert all(part.grad.abs().sum() > 0 for part in (*parts, scale))
+
+
+@settings(deadline=None, max_examples=100)
+@given(latitudes, longitudes, st.floats(1, 2000), st.floats(0, 2 * math.pi))
+def test_nearby_is_as_far_as_asked(lat, lon, distance, bearing):
+    there = nearby(
+        torch.tensor([[lat, lon]], dtype=torch.float64),
+        torch.tensor([[distance]], dtype=torch.float64),
+        torch.tensor([[bearing]], dtype=torch.float64),
+    )
+    assert there.shape == (1, 1, 2)
+    lat_there, lon_there = there[0, 0].tolist()
+    assert -90 <= lat_there <= 90
+    assert -180 <= lon_there <= 180
+    # Within a few cm of a pole a sine of latitude has no more digits.
+    assert float(haversine_km(lat, lon, lat_there, lon_there)) == pytest.approx(distance, rel=1e-6, abs=1e-4)
+
+
+def test_nearby_goes_where_the_bearing_points():
+    lat_lon = torch.tensor([[10.0, 179.5], [-60.0, -179.9], [75.0, 3.0]], dtype=torch.float64)
+    distance = torch.tensor([[12.0, 400.0]] * 3, dtype=torch.float64)
+    bearing = torch.deg2rad(torch.tensor([[90.0, 200.0]] * 3, dtype=torch.float64))
+    found = nearby(lat_lon, distance, bearing).numpy()
+    for row in range(3):
+        lat, lon = destination(
+            *lat_lon[row], bearing_deg=np.array([90, 200]), distance_km=distance[row].numpy()
+        )
+        np.testing.assert_allclose(haversine_km(*found[row].T, lat, lon), 0, atol=1e-5)
+    assert (found[0, 0, 1] > 179.6) or (found[0, 0, 1] < -179)
+
+
+def test_from_a_pole_all_ways_lead_away():
+    pole = torch.tensor([[90.0, 45.0], [-90.0, 0.0]], dtype=torch.float64)
+    there = nearby(pole, torch.full((2, 3), 111.0), torch.tensor([[0.0, 2.0, 4.0]] * 2))
+    np.testing.assert_allclose(there[..., 0], [[89.0017] * 3, [-89.0017] * 3], atol=1e-3)
