@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from graticule.encoders.contract import ImageEncoder
-from graticule.encoders.orbit import OrbitEncoder, OrbitEncoderConfig, channels_last
+from graticule.encoders.orbit import OrbitEncoder, OrbitEncoderConfig, channels_last, folded
 
 
 def orbit(**changed):
@@ -24,6 +24,7 @@ ENCODERS = {
     "orbit-half-turns": lambda: orbit(turns=2),
     "orbit-large-pictures": lambda: orbit(size=64),
     "orbit-channels-last": lambda: channels_last(orbit()),
+    "orbit-folded": lambda: folded(orbit()),
 }
 CLOSE = {"rtol": 0, "atol": 1e-5}
 

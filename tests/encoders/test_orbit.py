@@ -3,8 +3,9 @@
 import pytest
 import torch
 from pydantic import ValidationError
+from torch import nn
 
-from graticule.encoders.orbit import OrbitEncoder, OrbitEncoderConfig
+from graticule.encoders.orbit import OrbitEncoder, OrbitEncoderConfig, folded
 
 CLOSE = {"rtol": 0, "atol": 1e-5}
 
@@ -42,6 +43,20 @@ def test_where_a_thing_lies_matters(pixels):
     """The answer is the point under the centre: a shifted picture is another place."""
     network = encoder()
     assert (network.encode(pixels.roll(8, dims=3)) - network.encode(pixels)).abs().max() > 1e-3
+
+
+def test_folding_batch_norms_changes_nothing_but_time(pixels):
+    network = encoder()
+    with torch.no_grad():
+        for step in range(3):
+            network.train()(torch.rand(4, 3, 32, 32) * (0.5 + 0.2 * step))
+    network.eval()
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    fast = folded(network)
+    torch.testing.assert_close(fast.encode(pixels), network.encode(pixels), **CLOSE)
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in fast.modules())
+    after = network.state_dict()
+    assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
 
 
 def test_every_weight_learns():
