@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from graticule.decoding.select import minimum_risk
 from graticule.earth import s2
 from graticule.earth.cells import TokenScheme
 from graticule.encoders.orbit import folded
+from graticule.errors import ConfigError
 from graticule.images.batches import read_batches, walk
 from graticule.model import Model, ModelConfig
 from graticule.prediction import MASS, Candidate, Prediction, Refusal, Result, credible_radius_km
@@ -84,7 +85,14 @@ class Geolocator:
 
         Yields:
             For each picture, in order, a prediction, or the refusal that says why there is none.
+
+        Raises:
+            ConfigError: there is no such decoding, or a number is not positive.
         """
+        if decode not in get_args(Decode):
+            raise ConfigError(f"decode: there is no {decode!r}; choose {' or '.join(get_args(Decode))}.")
+        if top_k < 1 or batch_size < 1:
+            raise ConfigError(f"top_k {top_k} and batch_size {batch_size} must be 1 or more.")
         paths = walk(pictures)
         done = 0
         for batch in read_batches(paths, self.model.encoder.size, batch_size=batch_size):
