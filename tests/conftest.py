@@ -77,6 +77,25 @@ def tiny_model(tiny_model_folder):
 
 
 @pytest.fixture(scope="session")
+def clear_model(tiny_model):
+    """The same with neighbours that are told apart.
+
+    A few steps of training leave them alike to the last digits, and rounding would choose among them.
+    """
+    from dataclasses import replace
+
+    import torch
+    from torch.nn import functional
+
+    from graticule.retrieval.gallery import Gallery
+
+    draws = torch.randn(tiny_model.gallery.vectors.shape, generator=torch.Generator().manual_seed(0))
+    return replace(
+        tiny_model, gallery=Gallery(tiny_model.gallery.lat_lon, functional.normalize(draws, dim=-1))
+    )
+
+
+@pytest.fixture(scope="session")
 def views_folder(mosaic_file, tmp_path_factory):
     """24 views of the tiny mosaic as pictures, with truth.csv; not to be changed."""
     from graticule.data.orbit.folder import render_folder
