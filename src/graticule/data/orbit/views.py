@@ -77,7 +77,7 @@ def poses(split: Split, indices: np.ndarray, *, seed: int = 0) -> Pose:
     mask = land_mask()
     rows = ((90 - lat) / 180 * mask.shape[0]).astype(np.int64)
     columns = np.minimum(((lon + 180) / 360 * mask.shape[1]).astype(np.int64), mask.shape[1] - 1)
-    # A third of the tries fall on land; two views in a million find none and stay at sea.
+    # Three tries in ten fall on land; 25 views in a million find none and stay at sea.
     first = np.argmax(mask[rows, columns], axis=1)
     row = np.arange(len(draws))
     narrow, wide = np.log(WIDTHS_KM)
