@@ -8,6 +8,7 @@ from colours alone: no picture of another month, and no relief, enters it.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -57,6 +58,7 @@ def _noise(where: Tensor, shape: torch.Size) -> Tensor:
     return torch.stack([strip[start : start + each] for start in starts]).view(shape)
 
 
+@lru_cache(maxsize=1)
 def _strip() -> Tensor:
     return torch.from_numpy(
         np.random.Generator(np.random.Philox(20)).standard_normal(_NOISE_LENGTH, np.float32)
