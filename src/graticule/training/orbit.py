@@ -94,10 +94,10 @@ class OrbitRecipe(BaseModel):
         )
     )
     geotoken_training: TrainingConfig = TrainingConfig(
-        steps=5000,
+        steps=3600,
         learning_rate=1e-3,
         schedule=Schedule(kind="cosine", warmup=300),
-        validate_every=500,
+        validate_every=600,
         patience=6,
     )
 
