@@ -1,0 +1,140 @@
+"""Write the README's results from the files in benchmarks/results/, so that no figure is typed by hand.
+
+python tools/results.py           # rewrites the section between the markers
+python tools/results.py --check   # fails if the section is not what the files say
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+BEGIN, END = "<!-- results -->", "<!-- /results -->"
+NAMES = {"january": "simulated January", "relief": "shaded relief", "atlas": "relief atlas"}
+
+
+def load(name: str) -> dict[str, Any]:
+    """One results file."""
+    content: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text())
+    return content
+
+
+def figure(estimate: dict[str, float], *, scale: float = 1, digits: int = 0, sign: str = "") -> str:
+    """A figure with half the width of its interval."""
+    half = scale * (estimate["high"] - estimate["low"]) / 2
+    return f"{scale * estimate['value']:{sign}.{digits}f} ± {half:.{digits}f}"
+
+
+def methods(report: dict[str, Any]) -> list[str]:
+    """Every method on the same pictures."""
+    thresholds = ["25", "100", "200", "750", "2500"]
+    lines = [
+        "| method | " + " | ".join(f"< {t} km, %" for t in thresholds) + " | median km | GeoScore |",
+        "|---|" + "---:|" * (len(thresholds) + 2),
+    ]
+    for method, summary in report["summaries"].items():
+        cells = [figure(summary["within"][t], scale=100, digits=1) for t in thresholds]
+        cells += [figure(summary["median_km"]), figure(summary["geoscore"])]
+        lines.append(f"| {method} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def differences(report: dict[str, Any]) -> list[str]:
+    """The best GeoToken decoding less each baseline."""
+    lines = [
+        f"| {report['best']}, less | < 25 km, points | < 100 km | < 200 km | GeoScore |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for method, difference in report["differences"].items():
+        cells = [figure(difference["within"][t], scale=100, digits=1, sign="+") for t in ("25", "100", "200")]
+        lines.append(f"| {method} | " + " | ".join([*cells, figure(difference["geoscore"], sign="+")]) + " |")
+    return lines
+
+
+def shift(report: dict[str, Any]) -> list[str]:
+    """Mosaics the model has never seen."""
+    lines = ["| mosaic | < 25 km, % | < 200 km, % | median km | GeoScore |", "|---|---:|---:|---:|---:|"]
+    for name, judged in report["mosaics"].items():
+        best = judged["summaries"][judged["best"]]
+        cells = [figure(best["within"][t], scale=100, digits=1) for t in ("25", "200")]
+        cells += [figure(best["median_km"]), figure(best["geoscore"])]
+        lines.append(f"| {NAMES[name]} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def section() -> str:
+    """The whole section."""
+    report, shifted = load("evaluate"), load("shift")
+    cells, decoding, locate = load("cells"), load("decoding"), load("locate")
+    count = next(iter(report["summaries"].values()))["count"]
+    ratios = cells["times_faster"]
+    pictures = locate["pictures"]
+    lines = [
+        f"The shipped model on {count:,} fresh noisy views of the embedded world, beside baselines on the same",
+        "features; ± is half a 95 % bootstrap interval.",
+        "",
+        *methods(report),
+        "",
+        "The difference on the same pictures (paired bootstrap):",
+        "",
+        *differences(report),
+        "",
+        "    graticule evaluate --model orbit --source orbit --split test --format json \\",
+        "        --output benchmarks/results/evaluate.json",
+        "",
+        "How it fares when the Earth looks otherwise than in training (the January is simulated by rules that training",
+        "does not use; the others are drawn maps, in colours no satellite saw):",
+        "",
+        *shift(shifted),
+        "",
+        "    python benchmarks/shift.py --output benchmarks/results/shift.json",
+        "",
+        "Speed, on the machine named in each file:",
+        "",
+        "| what | figure | command |",
+        "|---|---|---|",
+        f"| `graticule locate` on {pictures:,} pictures, start to finish | {pictures / locate['command_beam_s']:.0f} "
+        f"pictures/s (beam), {pictures / locate['command_greedy_s']:.0f} (greedy), {locate['threads']} threads "
+        "| `python benchmarks/locate.py` |",
+        f"| first answer from cold | {locate['cold_s']:.1f} s | same |",
+        "| the whole road against its encoder alone | "
+        f"{locate['warm_beam_s'] / locate['encoder_s']:.2f} times the time | same |",
+        f"| S2 cells of {cells['points']:,} points against s2geometry's binding | encoding "
+        f"{ratios['graticule encode vs s2geometry']:.0f}, decoding "
+        f"{ratios['graticule decode vs s2geometry']:.0f} times faster | `python benchmarks/cells.py` |",
+        f"| the same against the package s2cell | encoding {ratios['graticule encode vs s2cell']:.0f}, decoding "
+        f"{ratios['graticule decode vs s2cell']:.0f} times faster | same |",
+    ]
+    lines += [
+        f"| paper-size GeoToken, beam {beam['width']}, cached against recomputing everything | "
+        f"{beam['times_faster']:.1f} times faster, same answer | `python benchmarks/decoding.py` |"
+        for beam in decoding["beams"]
+    ]
+    return "\n".join([BEGIN, *lines, END])
+
+
+def main() -> None:
+    """Rewrite or check."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--check", action="store_true")
+    readme = ROOT / "README.md"
+    text = readme.read_text()
+    before, rest = text.split(BEGIN, 1)
+    new = before + section() + rest.split(END, 1)[1]
+    if parser.parse_args().check:
+        if new != text:
+            raise SystemExit(
+                "README.md: its results are not what benchmarks/results says; run tools/results.py"
+            )
+        return
+    readme.write_text(new)
+
+
+if __name__ == "__main__":
+    main()
