@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 SOURCES := src tests benchmarks tools
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench docs format
+.PHONY: help demo test check bench model docs format
 
 help: ## Say what the targets do
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -24,11 +24,17 @@ check: $(VENV)/.dev ## Lint, formatting, types, and which module may import whic
 	$(BIN)/ruff format --check $(wildcard $(SOURCES))
 	$(BIN)/mypy
 	$(BIN)/python -m pytest tests/test_layers.py
+	$(BIN)/python tools/results.py --check
 
 bench: $(VENV)/.dev ## Run the benchmarks; figures go to benchmarks/results/
 	@mkdir -p benchmarks/results
 	@set -e; for script in $(wildcard benchmarks/*.py); do echo "== $$script"; \
 	  $(BIN)/python $$script --output benchmarks/results/$$(basename $$script .py).json; done
+	$(BIN)/graticule evaluate --source orbit --split test --format json --output benchmarks/results/evaluate.json
+	$(BIN)/python tools/results.py
+
+model: $(VENV)/.dev ## Train the shipped model anew, resumable; hours on two cores
+	$(BIN)/graticule train orbit --out src/graticule/models/orbit
 
 docs: $(VENV)/.dev ## Run the examples in docstrings, and follow the links in the documents
 	$(BIN)/python -m pytest --doctest-modules src/graticule tests/test_documents.py

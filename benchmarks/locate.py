@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import platform
 import statistics
 import subprocess
 import sys
@@ -53,7 +55,7 @@ def main() -> None:
     parser.add_argument("--model", default="orbit")
     parser.add_argument("--pictures", type=int, default=1000)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--output", type=Path)
+    parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results" / "locate.json")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "views"
@@ -79,7 +81,13 @@ def main() -> None:
     print(f"{count} pictures, encoder alone        {alone:6.2f} s  {count / alone:5.0f} pictures/s")
     print(f"whole road / encoder alone (warm, beam): {figures['warm_beam_s'] / alone:.2f}")
     if options.output:
-        settings = {"model": options.model, "pictures": count, "threads": torch.get_num_threads()}
+        settings = {
+            "model": options.model,
+            "pictures": count,
+            "threads": torch.get_num_threads(),
+            "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+            "torch": torch.__version__,
+        }
         options.output.parent.mkdir(parents=True, exist_ok=True)
         options.output.write_text(json.dumps({**settings, **figures}, indent=2) + "\n")
 

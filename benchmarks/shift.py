@@ -15,10 +15,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import platform
 import tempfile
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
 from rich.console import Console
 
@@ -72,7 +75,7 @@ def main() -> None:
     parser.add_argument("--model", default="orbit")
     parser.add_argument("--views", type=int, default=4000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--output", type=Path)
+    parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results" / "shift.json")
     options = parser.parse_args()
     reports = {}
     with tempfile.TemporaryDirectory() as scratch:
@@ -83,7 +86,13 @@ def main() -> None:
             Console().print(report.table())
             reports[name] = report.to_dict()
     if options.output:
-        settings = {"model": options.model, "views": options.views, "seed": options.seed}
+        settings = {
+            "model": options.model,
+            "views": options.views,
+            "seed": options.seed,
+            "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+            "torch": torch.__version__,
+        }
         options.output.write_text(json.dumps({**settings, "mosaics": reports}, indent=2) + "\n")
 
 

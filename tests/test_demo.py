@@ -41,11 +41,11 @@ def test_the_page_shows_every_picture(examples, tmp_path):
     shown = demo.run(examples, tmp_path / "out", progress=lambda *counts: done.append(counts))
     page = shown.page.read_text()
     assert done == [(1, 2), (2, 2)]
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["good.png", "index.html"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["index.html", "map-000.png"]
     assert "1 of 2 pictures answered" in page
     assert "110 km off" in page
     assert "not &lt;b&gt;a picture&lt;/b&gt;" in page
-    assert re.findall(r'<img src="([^"]+)" alt="Map for good.png: estimate 10.0° N', page) == ["good.png"]
+    assert re.findall(r'<img src="([^"]+)" alt="Map for good.png: estimate 10.0° N', page) == ["map-000.png"]
     assert "prefers-color-scheme: dark" in page
     assert not re.search(r"https?:", page), "the page works offline"
     assert "estimate" in page
@@ -54,4 +54,16 @@ def test_the_page_shows_every_picture(examples, tmp_path):
 def test_paths_may_start_at_the_table(examples, tmp_path):
     (examples / "truth.csv").write_text("path,latitude,longitude\npictures/good.png,10,21\n")
     demo.run(examples, tmp_path / "out")
-    assert (tmp_path / "out" / "good.png").exists()
+    assert (tmp_path / "out" / "map-000.png").exists()
+
+
+def test_pictures_of_one_name_get_a_map_each(examples, tmp_path):
+    (examples / "pictures" / "deep").mkdir()
+    for name in ("good.jpg", "deep/good.png"):
+        Image.new("RGB", (64, 64), "red").save(examples / "pictures" / name)
+    rows = "good.png,10,21\nbad.png,0,0\ngood.jpg,10,22\ndeep/good.png,10,23\n"
+    (examples / "truth.csv").write_text("path,latitude,longitude\n" + rows)
+    page = demo.run(examples, tmp_path / "out").page.read_text()
+    maps = ["map-000.png", "map-002.png", "map-003.png"]  # the number is the row's, and one was refused
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.png")) == maps
+    assert re.findall(r'<img src="([^"]+)"', page) == maps

@@ -11,8 +11,9 @@ from PIL import Image
 from graticule.earth import s2
 from graticule.earth.cells import TokenScheme
 from graticule.earth.distance import haversine_km
+from graticule.earth.outline import cell_outline
 from graticule.errors import ConfigError, ModelNotFoundError
-from graticule.locator import HALF_WAY_ROUND_KM, Geolocator, list_models, reach_km
+from graticule.locator import BEAM_WIDTH, HALF_WAY_ROUND_KM, Geolocator, list_models, reach_km
 from graticule.prediction import Prediction, Refusal
 
 
@@ -60,6 +61,12 @@ def test_batches_of_refusals_alone(geolocator, tmp_path):
 def test_folders_are_walked(geolocator, views_folder):
     paths = [result.path for result in geolocator.locate([views_folder])]
     assert paths == [str(path) for path in sorted(views_folder.glob("*.png"))]
+
+
+def test_one_path_is_enough(geolocator, pictures):
+    for one in (pictures[0], str(pictures[0])):
+        [result] = geolocator.locate(one)
+        assert result.path == str(pictures[0])
 
 
 @pytest.mark.parametrize("decode", ["greedy", "beam"])
@@ -178,10 +185,10 @@ class OnePath:
 def believing(tiny_model, pictures):
     """The answer of a locator that believes in one path so much."""
 
-    def believing(p, decode="beam"):
+    def believing(p, decode="beam", top_k=5):
         geolocator = Geolocator(tiny_model)
         geolocator.model.geotoken = OnePath(p)
-        [prediction] = geolocator.locate(pictures[:1], decode=decode)
+        [prediction] = geolocator.locate(pictures[:1], decode=decode, top_k=top_k)
         return prediction
 
     return believing
@@ -228,3 +235,32 @@ def test_the_answer_is_where_the_path_leads(believing):
 
 def test_a_search_that_lost_most_of_the_mass_claims_nothing(believing):
     assert believing(0.5, "greedy").radius_km == HALF_WAY_ROUND_KM
+
+
+def test_more_candidates_than_the_beam_is_wide_widen_it(believing):
+    wide = 2 * BEAM_WIDTH
+    assert len(believing(0.999, top_k=wide).candidates) == wide
+    assert len(believing(0.999, "greedy", top_k=wide).candidates) == 1
+
+
+# --- How far a cell reaches ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("level", range(11))
+def test_no_corner_of_a_cell_is_out_of_reach(level):
+    """All cells of the coarse levels; of finer ones those along a face's middle lines, edges and diagonals."""
+    random = np.random.default_rng(level)
+    lat = np.rad2deg(np.arcsin(random.uniform(-1, 1, 400)))
+    lon = random.uniform(-180, 180, 400)
+    middle = np.linspace(-45, 45, 60)
+    lat = np.concatenate([lat, 0 * middle, middle, np.rad2deg(np.arctan(np.cos(np.deg2rad(middle)))), middle])
+    lon = np.concatenate([lon, middle, 0 * middle, middle, middle])
+    lat, lon = np.append(lat, [1e-6, 90, 35.264]), np.append(lon, [1e-6, 0, 44.999])
+    cells = np.unique(s2.cell_ids(lat, lon, level=level))
+    if level <= 2:
+        assert len(cells) == 6 * 4**level
+    lat, lon = s2.centres(cells)
+    corners = np.stack([cell_outline(cell, points_a_side=1)[:4] for cell in cells])
+    reached = haversine_km(lat[:, None], lon[:, None], corners[..., 0], corners[..., 1]).max()
+    tightness = {1: 0.87, 2: 0.96}.get(level, 0.97)  # halving is the rule of small cells
+    assert tightness * reach_km(level) < reached <= reach_km(level)

@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,11 @@ from hypothesis import strategies as st
 from safetensors.torch import save
 
 from graticule import store
-from graticule.errors import ModelFormatError, ModelNotFoundError
+from graticule.encoders.orbit import OrbitEncoder
+from graticule.errors import InputError, ModelFormatError, ModelNotFoundError
 from graticule.model import Model
-from graticule.store import ModelFolder, pack, save_folder, shipped_models, unpack, write_whole
+from graticule.store import ModelFolder, make_folder, pack, save_folder, shipped_models, unpack, write_whole
+from graticule.training.orbit import PACKING
 
 shapes = st.lists(st.integers(1, 5), max_size=4)
 
@@ -257,6 +260,31 @@ def test_shipped_models_are_found_by_name(folder, tmp_path, monkeypatch):
     assert ModelFolder.find("m").config()["name"] == "m"
 
 
+def test_a_shipped_name_wins_over_a_folder_of_that_name(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(store.resources, "files", lambda package: tmp_path)
+    (tmp_path / "models").mkdir()
+    folder.rename(tmp_path / "models" / "m")
+    work = tmp_path / "work"
+    save_folder(work / "m", {"name": "mine"}, PARTS)
+    monkeypatch.chdir(work)
+    assert ModelFolder.find("m").config()["name"] == "m"
+    for said in ("./m", str(work / "m"), Path("m")):
+        assert ModelFolder.find(said).config()["name"] == "mine"
+
+
+def test_a_folder_is_made_or_said_why_not(tmp_path, monkeypatch):
+    for _ in range(2):
+        make_folder(tmp_path / "deep" / "er")
+        assert (tmp_path / "deep" / "er").is_dir()
+    (tmp_path / "file").write_text("")
+    for wrong in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(InputError, match=f"{re.escape(str(wrong))}: this folder can't be made"):
+            make_folder(wrong)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write everywhere
+    with pytest.raises(InputError, match="er: nothing can be written to this folder"):
+        make_folder(tmp_path / "deep" / "er")
+
+
 def fail(*_):
     raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -289,7 +317,7 @@ def model_folder(tiny_model_folder, tmp_path):
 
 def test_a_model_round_trip(tiny_model, model_folder, tmp_path, monkeypatch):
     monkeypatch.setattr("graticule.model.SHARD_ROWS", 64)
-    tiny_model.save(tmp_path / "again", card="A card.")
+    tiny_model.save(tmp_path / "again", card="A card.", packing=PACKING)
     again = Model.open(tmp_path / "again")
     assert len(list((tmp_path / "again").glob("gallery-*"))) == 4
     assert again.config == tiny_model.config
@@ -297,11 +325,22 @@ def test_a_model_round_trip(tiny_model, model_folder, tmp_path, monkeypatch):
     torch.testing.assert_close(again.gallery.vectors, tiny_model.gallery.vectors, atol=0.01, rtol=0)
     for part in ("encoder", "alignment", "geotoken"):
         before, after = getattr(tiny_model, part).state_dict(), getattr(again, part).state_dict()
-        assert before.keys() == after.keys()
-        assert all(torch.equal(before[name], after[name]) for name in before), part
+        stored = unpack(pack(before, PACKING.get(part, "float16")))
+        assert before.keys() == after.keys() == stored.keys()
+        assert all(torch.equal(stored[name], after[name]) for name in before), part
     assert again.extras.keys() == {"baseline-classifier"}
+
+
+def test_eight_bits_leave_features_where_they_were(tiny_model, tmp_path):
+    torch.manual_seed(0)
+    fresh = replace(tiny_model, encoder=OrbitEncoder(tiny_model.config.encoder))
+    fresh.save(tmp_path / "fresh", card="A card.", packing=PACKING)
+    rounded = Model.open(tmp_path / "fresh")
     pixels = torch.randint(256, (3, 3, 32, 32), dtype=torch.uint8)
-    assert torch.equal(again.encoder.encode(pixels), tiny_model.encoder.encode(pixels))
+    with torch.inference_mode():
+        before, after = fresh.encoder.encode(pixels).float(), rounded.encoder.encode(pixels).float()
+    assert not torch.equal(before, after)
+    assert torch.cosine_similarity(before, after).min() > 0.999
 
 
 def test_parts_of_another_design_are_refused(model_folder):

@@ -11,6 +11,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from graticule.evaluation.markdown import difference_table, figure, method_table
+
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 BEGIN, END = "<!-- results -->", "<!-- /results -->"
@@ -21,38 +23,6 @@ def load(name: str) -> dict[str, Any]:
     """One results file."""
     content: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text())
     return content
-
-
-def figure(estimate: dict[str, float], *, scale: float = 1, digits: int = 0, sign: str = "") -> str:
-    """A figure with half the width of its interval."""
-    half = scale * (estimate["high"] - estimate["low"]) / 2
-    return f"{scale * estimate['value']:{sign}.{digits}f} ± {half:.{digits}f}"
-
-
-def methods(report: dict[str, Any]) -> list[str]:
-    """Every method on the same pictures."""
-    thresholds = ["25", "100", "200", "750", "2500"]
-    lines = [
-        "| method | " + " | ".join(f"< {t} km, %" for t in thresholds) + " | median km | GeoScore |",
-        "|---|" + "---:|" * (len(thresholds) + 2),
-    ]
-    for method, summary in report["summaries"].items():
-        cells = [figure(summary["within"][t], scale=100, digits=1) for t in thresholds]
-        cells += [figure(summary["median_km"]), figure(summary["geoscore"])]
-        lines.append(f"| {method} | " + " | ".join(cells) + " |")
-    return lines
-
-
-def differences(report: dict[str, Any]) -> list[str]:
-    """The best GeoToken decoding less each baseline."""
-    lines = [
-        f"| {report['best']}, less | < 25 km, points | < 100 km | < 200 km | GeoScore |",
-        "|---|---:|---:|---:|---:|",
-    ]
-    for method, difference in report["differences"].items():
-        cells = [figure(difference["within"][t], scale=100, digits=1, sign="+") for t in ("25", "100", "200")]
-        lines.append(f"| {method} | " + " | ".join([*cells, figure(difference["geoscore"], sign="+")]) + " |")
-    return lines
 
 
 def shift(report: dict[str, Any]) -> list[str]:
@@ -77,11 +47,11 @@ def section() -> str:
         f"The shipped model on {count:,} fresh noisy views of the embedded world, beside baselines on the same",
         "features; ± is half a 95 % bootstrap interval.",
         "",
-        *methods(report),
+        method_table(report),
         "",
         "The difference on the same pictures (paired bootstrap):",
         "",
-        *differences(report),
+        difference_table(report),
         "",
         "    graticule evaluate --model orbit --source orbit --split test --format json \\",
         "        --output benchmarks/results/evaluate.json",
@@ -93,7 +63,7 @@ def section() -> str:
         "",
         "    python benchmarks/shift.py --output benchmarks/results/shift.json",
         "",
-        "Speed, on the machine named in each file:",
+        "Speed, on the two cores named in each file:",
         "",
         "| what | figure | command |",
         "|---|---|---|",
@@ -123,11 +93,12 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--check", action="store_true")
+    check = parser.parse_args().check
     readme = ROOT / "README.md"
     text = readme.read_text()
     before, rest = text.split(BEGIN, 1)
     new = before + section() + rest.split(END, 1)[1]
-    if parser.parse_args().check:
+    if check:
         if new != text:
             raise SystemExit(
                 "README.md: its results are not what benchmarks/results says; run tools/results.py"

@@ -19,6 +19,7 @@ from graticule.images.open import open_picture
 from graticule.locator import Geolocator
 from graticule.output import atomic_text, format_km, format_place, results_table
 from graticule.prediction import Prediction, Result
+from graticule.store import make_folder
 
 __all__ = ["Demo", "run"]
 
@@ -59,7 +60,7 @@ def run(
         progress: Told (done, total).
 
     Raises:
-        TableError: If truth.csv can't be read, or names no picture.
+        TableError: If truth.csv can't be read.
         ModelNotFoundError: If there is no such model.
         MissingExtraError: If matplotlib is not installed.
     """
@@ -67,11 +68,11 @@ def run(
     if not any(truth.path.exists() for truth in truths):
         truths = read_truth(examples / "truth.csv", examples / "pictures")
     geolocator = Geolocator.load(model)
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     results = geolocator.locate([truth.path for truth in truths], top_k=_CANDIDATES)
     shown = []
-    for result, truth in zip(results, truths, strict=True):
-        shown.append(_draw(result, truth, out, geolocator.purpose))
+    for number, (result, truth) in enumerate(zip(results, truths, strict=True)):
+        shown.append(_draw(result, truth, out / f"map-{number:03d}.png", geolocator.purpose))
         progress(len(shown), len(truths))
     page = out / "index.html"
     with atomic_text(page) as stream:
@@ -83,14 +84,13 @@ def run(
     return Demo(table, page)
 
 
-def _draw(result: Result, truth: Truth, out: Path, purpose: str) -> _Shown:
+def _draw(result: Result, truth: Truth, image: Path, purpose: str) -> _Shown:
     if not isinstance(result, Prediction):
         return _Shown(result, truth, "", float("nan"))
     place = truth.latitude, truth.longitude
     figure = map_figure(open_picture(truth.path), result, truth=place, purpose=purpose)
-    image = f"{truth.path.stem}.png"
-    figure.savefig(out / image)
-    return _Shown(result, truth, image, float(haversine_km(result.latitude, result.longitude, *place)))
+    figure.savefig(image)
+    return _Shown(result, truth, image.name, float(haversine_km(result.latitude, result.longitude, *place)))
 
 
 def _page(shown: Sequence[_Shown], model: str, purpose: str) -> str:

@@ -110,7 +110,7 @@ def _words(figure: Figure, prediction: Prediction, truth: Place | None, purpose:
         words = f"Truth: {format_place(*truth)}; the estimate is {_off(prediction, truth)} off"
         _write(figure, _LEFT, 104, words, size=20, color=Palette.TRUTH)
     # Dollars would start a formula.
-    name = prediction.path.rpartition("/")[2].replace("$", r"\$")
+    name = prediction.path.replace("\\", "/").rpartition("/")[2].replace("$", r"\$")
     model = f"model {prediction.model}" + (f": {purpose}" if purpose else "")
     _write(figure, _RIGHT, 66, name, size=18, color=Palette.SOFT, ha="right")
     _write(figure, _RIGHT, 104, model, size=16, color=Palette.SOFT, ha="right")

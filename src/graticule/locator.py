@@ -21,10 +21,14 @@ from graticule.images.batches import read_batches, walk
 from graticule.model import Model, ModelConfig
 from graticule.prediction import MASS, Candidate, Prediction, Refusal, Result, credible_radius_km
 from graticule.store import ModelFolder, shipped_models
+from graticule.tokens.query import Query
 
-__all__ = ["BEAM_WIDTH", "Decode", "Geolocator", "answers", "list_models"]
+__all__ = ["BEAM_WIDTH", "Decode", "Geolocator", "answers", "list_models", "search"]
 
-BEAM_WIDTH = 24
+BEAM_WIDTH = 6
+"""Prefixes that beam search follows."""
+SHOWN = 96
+"""Cells it gives at each level: the children of the prefixes followed, which are known anyway."""
 Decode = Literal["greedy", "beam"]
 
 
@@ -67,7 +71,7 @@ class Geolocator:
 
     def locate(
         self,
-        pictures: Iterable[Path | str],
+        pictures: Path | str | Iterable[Path | str],
         *,
         decode: Decode = "beam",
         top_k: int = 5,
@@ -77,9 +81,9 @@ class Geolocator:
         """Estimate where pictures were taken.
 
         Args:
-            pictures: files, or folders to be walked.
+            pictures: a file or folder, or several; folders are walked.
             decode: how cells are searched.
-            top_k: candidates a picture.
+            top_k: candidates a picture at most: greedy decoding has one, and a coarse answer few cells.
             batch_size: pictures encoded together; it does not change the answers.
             progress: told (done, total).
 
@@ -111,7 +115,7 @@ class Geolocator:
     def _answer(self, pixels: np.ndarray, decode: Decode, top_k: int) -> list[_Answer]:
         """(B, 3, S, S) uint8 -> a point, a radius and candidates for each."""
         query = self.model.query(torch.from_numpy(pixels))
-        levels = frontiers(self.model.geotoken, query, width=BEAM_WIDTH if decode == "beam" else 1)
+        levels = search(self.model, query, decode, shown=top_k)
         points = answers(levels[-1], self.model.geotoken.scheme)
         return [
             _summary(levels, row, point, self.model.geotoken.scheme, top_k)
@@ -120,6 +124,13 @@ class Geolocator:
 
 
 _Answer = tuple[tuple[float, float], float, tuple[Candidate, ...]]
+
+
+def search(model: Model, query: Query, decode: Decode, *, shown: int = 1) -> list[Candidates]:
+    """Decode a query greedily or by beam: cells of each level, best first, the finest last."""
+    if decode == "greedy":
+        return frontiers(model.geotoken, query, width=1)
+    return frontiers(model.geotoken, query, width=BEAM_WIDTH, shown=max(SHOWN, shown))
 
 
 def answers(candidates: Candidates, scheme: TokenScheme) -> torch.Tensor:
@@ -172,5 +183,5 @@ HALF_WAY_ROUND_KM = 20_015.1
 
 
 def reach_km(level: int) -> float:
-    """How far an S2 cell of a level reaches from its centre at most: 0.81 of its side (0.65 for a whole face)."""
-    return 0.81 * 9220.0 * 0.5**level if level else 6012.0
+    """How far the farthest corner of any S2 cell of a level is from its centre."""
+    return 0.843 * 9220.0 * 0.5**level if level else 6087.0

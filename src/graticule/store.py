@@ -22,9 +22,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from graticule.errors import ModelFormatError, ModelNotFoundError
+from graticule.errors import InputError, ModelFormatError, ModelNotFoundError
 
-__all__ = ["ModelFolder", "pack", "save_folder", "shipped_models", "unpack", "write_whole"]
+__all__ = ["ModelFolder", "make_folder", "pack", "save_folder", "shipped_models", "unpack", "write_whole"]
 
 FORMAT = 1
 Packing = Literal["float16", "int8"]
@@ -51,12 +51,13 @@ class ModelFolder:
         Raises:
             ModelNotFoundError: there is neither; the message says how to get one.
         """
+        # A shipped name means the shipped model, whatever lies in the working directory; ./name is the folder.
+        shipped = shipped_models()
+        if isinstance(name_or_folder, str) and name_or_folder in shipped:
+            return cls(shipped[name_or_folder])
         folder = Path(name_or_folder)
         if (folder / "manifest.json").is_file():
             return cls(folder)
-        shipped = shipped_models()
-        if str(name_or_folder) in shipped:
-            return cls(shipped[str(name_or_folder)])
         raise ModelNotFoundError(
             f"{name_or_folder}: no shipped model has that name (there is: {', '.join(sorted(shipped)) or 'none'}), "
             "and no folder at that path holds a manifest.json. `graticule models list` shows what can be used; "
@@ -182,6 +183,22 @@ def unpack(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
             tensor = tensor.float() * scale.view(-1, *[1] * (tensor.ndim - 1))
         out[name] = tensor.float() if tensor.dtype == torch.float16 else tensor
     return out
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder, and those above it.
+
+    Raises:
+        InputError: it can't be made or written to.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{path}: this folder can't be made ({error.strerror}); name another.") from error
+    if not os.access(path, os.W_OK):
+        raise InputError(
+            f"{path}: nothing can be written to this folder; name another, or change its permissions."
+        )
 
 
 def write_whole(path: Path, data: bytes) -> None:

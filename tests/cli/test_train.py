@@ -1,8 +1,11 @@
 """From a recipe to answers by the command line alone, on the tiny world."""
 
 import json
+from pathlib import Path
 
 import pytest
+
+from graticule.training.orbit import OrbitRecipe
 
 pytestmark = pytest.mark.usefixtures("tiny_world")
 
@@ -25,7 +28,7 @@ def test_stopped_and_resumed_it_makes_the_same_model(train, tmp_path, tiny_model
         assert "stage 1 of 5: align" in out
         assert "stopped; run the same command again to go on" in out
         assert (f"resumed at step {step - 1} of 6" in out) == (step > 1)
-        assert not (tmp_path / "out").exists()
+        assert list((tmp_path / "out").iterdir()) == []
     status, out, _ = train()
     assert status == 0
     assert "resumed at step 2 of 6" in out
@@ -60,14 +63,40 @@ def test_wrong_use_is_named(run, train, tmp_path):
         status, _, err = train(*arguments)
         assert status == 2
         assert named in err
-    status, _, err = run("train", "orbit")
-    assert status == 2
-    assert "--out" in err
     (tmp_path / "typo.json").write_text('{"align": {"bacth": 3}}')
-    status, _, err = run("train", "orbit", "--recipe", tmp_path / "typo.json", "--out", tmp_path / "out")
+    status, _, err = train("--recipe", tmp_path / "typo.json")
     assert status == 2
     assert "bacth" in err
     assert not (tmp_path / "run").exists()
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_cannot_be_written_is_known_before_training(run, recipe_file, tmp_path):
+    (tmp_path / "file").write_text("")
+    for folders in (["--run", "run", "--out", "file/out"], ["--run", "file/run", "--out", "out"]):
+        paths = [part if part.startswith("--") else tmp_path / part for part in folders]
+        status, out, err = run("train", "orbit", "--recipe", recipe_file, *paths)
+        assert status == 2
+        assert "this folder can't be made" in err
+        assert "stage" not in out
+
+
+def test_folders_have_defaults(run, recipe_file, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    status, out, _ = run("train", "orbit", "--recipe", recipe_file, "--minutes", 0)
+    assert status == 0
+    assert "stopped" in out
+    assert (tmp_path / "runs" / "orbit" / "recipe.json").exists()
+    assert (tmp_path / "models" / "orbit").is_dir()
+    asked = []
+    monkeypatch.setattr(
+        "graticule.training.orbit.train_orbit",
+        lambda recipe, folder, out, **rest: asked.append((recipe, folder, out)) or True,
+    )
+    status, out, _ = run("train", "orbit")
+    assert status == 0
+    assert "finished: models/orbit" in out
+    assert asked == [(OrbitRecipe(), Path("runs/orbit"), Path("models/orbit"))]
 
 
 def test_render_locate_and_evaluate(run, mosaic_file, tiny_model_folder, tmp_path):

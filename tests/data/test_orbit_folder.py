@@ -50,7 +50,7 @@ def test_the_same_seed_looks_at_the_same_places_of_every_mosaic(mosaic_file, oth
 
 def test_batches_do_not_show(mosaic_file, tmp_path, monkeypatch):
     render_folder(mosaic_file, tmp_path / "one", views=5, size=16)
-    monkeypatch.setattr(module, "_BATCH", 2)
+    monkeypatch.setattr(module, "_BATCH_PIXELS", 2 * 16 * 16)
     told = []
     render_folder(mosaic_file, tmp_path / "many", views=5, size=16, progress=lambda *now: told.append(now))
     assert told == [(2, 5), (4, 5), (5, 5)]
@@ -66,13 +66,30 @@ def test_plain_pictures_have_one_colour_where_the_mosaic_has(other_mosaic, tmp_p
     assert all(picture.std(axis=(0, 1)).max() > 0 for picture in pictures(tmp_path / "varied"))
 
 
-def test_large_pictures_use_a_finer_mosaic(mosaic_file, tmp_path, monkeypatch):
+def test_a_batch_holds_a_picture_however_large(mosaic_file, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_BATCH_PIXELS", 100)
+    told = []
+    render_folder(mosaic_file, tmp_path, views=2, size=16, progress=lambda *now: told.append(now))
+    assert told == [(1, 2), (2, 2)]
+
+
+def test_nothing_of_an_earlier_rendering_stays(mosaic_file, tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    render_folder(mosaic_file, tmp_path, views=4, seed=1, size=16)
+    render_folder(mosaic_file, tmp_path, views=2, seed=2, size=16)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "notes.txt", "truth.csv", "view-000000.png", "view-000001.png"
+    ]  # fmt: skip
+    assert len(read_truth(tmp_path / "truth.csv")) == 2
+
+
+def test_the_mosaic_is_as_fine_as_the_pictures(mosaic_file, tmp_path, monkeypatch):
     widths = []
     opened = Mosaic.open(mosaic_file)
     monkeypatch.setattr(Mosaic, "open", lambda path, working_width: widths.append(working_width) or opened)
-    for size in (16, 64, 256):
+    for size in (16, 64, 96, 256):
         render_folder(mosaic_file, tmp_path / str(size), views=1, size=size)
-    assert widths == [5400, 5400, 21600]
+    assert widths == [1350, 5400, 8100, 21600]
 
 
 def test_nothing_is_written_of_what_is_no_mosaic(tmp_path):
@@ -83,6 +100,8 @@ def test_nothing_is_written_of_what_is_no_mosaic(tmp_path):
 
 
 def test_an_interrupted_rendering_has_no_truth(mosaic_file, tmp_path):
+    render_folder(mosaic_file, tmp_path, views=3, size=16)
+
     def interrupt(done, total):
         raise KeyboardInterrupt
 

@@ -36,7 +36,7 @@ def png(width, height):
         (b"<html>", "can't be read as a picture"),
         (png(400, 300), "400 x 300 pixels; .* twice as wide as high"),
         (png(200, 100), "can't be read as a picture"),
-        (png(40_000, 20_000), "40000 x 20000 pixels is larger"),
+        (png(43_202, 21_601), "43202 x 21601 pixels is larger"),
     ],
     ids=["missing", "empty", "text", "aspect", "truncated", "bomb"],
 )
@@ -48,6 +48,14 @@ def test_what_is_no_mosaic_is_refused_by_name(tmp_path, content, said):
     with pytest.raises(PictureError, match=f"world.png: .*{said}"):
         Mosaic.open(path)
     assert limit == Image.MAX_IMAGE_PIXELS
+
+
+def test_only_the_decoders_of_pictures_are_used(tmp_path):
+    for suffix in ("ppm", "tga"):
+        path = tmp_path / f"world.{suffix}"
+        Image.new("RGB", (8, 4)).save(path)
+        with pytest.raises(PictureError, match=f"world.{suffix}: can't be read as a picture"):
+            Mosaic.open(path)
 
 
 def test_a_folder_is_refused(tmp_path):

@@ -53,6 +53,17 @@ def test_it_judges_the_very_answers_that_locate_gives(report, clear_model, views
         assert summary.median_km.value == pytest.approx(np.median(km))
 
 
+def test_views_look_at_the_mosaic_that_is_given(clear_model, mosaic, monkeypatch):
+    def never():
+        raise AssertionError("the training mosaic was asked for")
+
+    monkeypatch.setattr("graticule.evaluation.report.training_mosaic_path", never)
+    report = evaluate(clear_model, source="orbit", views=4, mosaic=mosaic)
+    assert report.summaries[BEAM].count == 4
+    with pytest.raises(AssertionError, match="asked for"):
+        evaluate(clear_model, source="orbit", views=4)
+
+
 def test_it_becomes_json_and_back(report):
     plain = json.loads(json.dumps(report.to_dict(), allow_nan=False))
     assert set(plain["summaries"]) == set(METHODS)

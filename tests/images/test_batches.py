@@ -1,5 +1,7 @@
 """Finding and decoding many pictures: order is kept, and a bad one never loses the rest."""
 
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -22,6 +24,29 @@ def test_folders_are_walked_sorted_by_natural_suffixes(tmp_path):
     found = [path.relative_to(tmp_path).as_posix() for path in walk([tmp_path])]
     assert found == ["a.png", "b.JPG", "deep/a.webp", "deep/er/c.tiff"]
     assert walk([tmp_path / "notes.txt"]) == [tmp_path / "notes.txt"], "a file named outright is taken"
+
+
+def test_one_path_is_enough(folder):
+    assert walk(folder) == walk(str(folder)) == walk([folder])
+    assert walk(str(folder / "03.png")) == [folder / "03.png"]
+
+
+def test_a_folder_that_cannot_be_read_stays_to_be_refused(folder, monkeypatch):
+    locked = folder / "locked"
+    locked.mkdir()
+    look = os.scandir
+
+    def scandir(path):  # root may read everywhere
+        if os.fspath(path) == str(locked):
+            raise PermissionError(13, "Permission denied", str(locked))
+        return look(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert [path.name for path in walk(folder)] == [*(f"{n:02d}.png" for n in range(20)), "locked"]
+    assert walk([locked]) == [locked]
+    [[(path, outcome)]] = read_batches([locked], 8)
+    assert path == locked
+    assert isinstance(outcome, PictureError)
 
 
 def test_what_leads_nowhere_stays_to_be_refused(tmp_path):

@@ -1,12 +1,15 @@
 """The shipped model's recipe, and the run that follows it. Stopping and resuming it: tests/cli/test_train.py."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 import torch
 
 from graticule.errors import ConfigError
+from graticule.evaluation.markdown import difference_table, method_table
+from graticule.evaluation.report import evaluate
 from graticule.model import Model
 from graticule.training.card import model_card
 from graticule.training.geotoken import GeoTokenTask
@@ -97,9 +100,33 @@ def test_the_model_folder_is_a_model_with_a_card(tiny_model_folder, recipe):
     assert settings == recipe.model_dump(mode="json")
 
 
+def test_the_card_holds_what_the_written_files_score(tiny_model_folder, tiny_model, recipe, mosaic):
+    card = (tiny_model_folder / "MODEL_CARD.md").read_text()
+    report = evaluate(tiny_model, source="orbit", split="test", views=recipe.card_views, mosaic=mosaic)
+    assert "**Results** on 64 fresh noisy test views" in card
+    assert method_table(report.to_dict()) in card
+    assert difference_table(report.to_dict()) in card
+
+
+@pytest.mark.usefixtures("tiny_world")
+def test_a_model_is_called_what_its_recipe_says(recipe, tiny_run, tmp_path):
+    run, folder = tiny_run
+    assert Model.open(folder).config.name == recipe.name == "orbit"
+    shutil.copytree(run, tmp_path / "run")
+    named = recipe.model_copy(update={"name": "mine"})
+    (tmp_path / "run" / "recipe.json").write_text(
+        (run / "recipe.json").read_text().replace('"name": "orbit"', '"name": "mine"')
+    )
+    assert train_orbit(named, tmp_path / "run", tmp_path / "out", report=lambda line: None)
+    assert Model.open(tmp_path / "out").config.name == "mine"
+    assert (tmp_path / "out" / "MODEL_CARD.md").read_text().startswith("# Model card: mine\n")
+
+
 def test_the_card_says_how_long_and_how_good():
     result = TrainingResult(step=9, best_score=4512.3, best_step=8, seconds=125, finished=True)
-    card = model_card({"seed": 3}, {"align": result})
+    card = model_card({"name": "mine", "seed": 3}, {"align": result}, results=None)
+    assert card.startswith("# Model card: mine\n")
+    assert "not judged yet" in card
     assert "align 2 min (best validation GeoScore 4512 at step 8)" in card
     assert '"seed": 3' in card
     assert "not* a model of street-level photos" in card

@@ -41,7 +41,7 @@ def info_nce(
 def nearby(lat_lon: Tensor, distance_km: Tensor, bearing_rad: Tensor) -> Tensor:
     """Places at a distance and bearing from others, on the sphere.
 
-    Places drawn uniformly over the Earth are some 200 km apart in a queue of thousands: telling them apart
+    Places drawn uniformly over the Earth are some 200 km apart in a queue of a few thousand: telling them apart
     teaches nothing finer. Places drawn around the right answer do.
 
     Args:

@@ -20,7 +20,7 @@ def locate(
             help="How cells are searched: [b]greedy[/b] is faster, [b]beam[/b] sees more candidates."
         ),
     ] = "beam",
-    top_k: Annotated[int, typer.Option(metavar="K", min=1, help="Candidates a picture.")] = 5,
+    top_k: Annotated[int, typer.Option(metavar="K", min=1, help="Candidates a picture, at most.")] = 5,
     format: Annotated[
         Literal["table", "jsonl", "csv", "geojson"], typer.Option(help="What is written.")
     ] = "table",

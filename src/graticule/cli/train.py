@@ -22,7 +22,9 @@ def _group() -> None:
 @app.command()
 def orbit(
     *,
-    out: Annotated[Path, typer.Option(metavar="DIR", file_okay=False, help="The model folder to write.")],
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", file_okay=False, help="The model folder to write.")
+    ] = Path("models/orbit"),
     run: Annotated[
         Path, typer.Option(metavar="DIR", file_okay=False, help="Keeps checkpoints, features and logs.")
     ] = Path("runs/orbit"),

@@ -32,16 +32,22 @@ def beam(model: CellModel[StateT], query: Query, *, width: int) -> Candidates:
     return frontiers(model, query, width=width)[-1]
 
 
-def frontiers(model: CellModel[StateT], query: Query, *, width: int) -> list[Candidates]:
+def frontiers(
+    model: CellModel[StateT], query: Query, *, width: int, shown: int | None = None
+) -> list[Candidates]:
     """What the beam holds after every step: cells of each level, best first, the finest last.
 
     Where the finest cells share their probability among more than `width`, a coarser frontier still holds
     nearly all of it: that is where to read how sure the model is.
 
+    The children of the prefixes kept are all known, although only `width` of them are followed: to show more of
+    them costs nothing.
+
     Args:
         model: Any cell model, in eval mode if it has one.
         query: B pictures.
-        width: The most prefixes to keep, 1 or more.
+        width: The most prefixes to follow, 1 or more.
+        shown: The most cells to give after each step; `width` if not said, and at least that.
 
     Returns:
         T candidates; those of step t are prefixes of t + 1 tokens.
@@ -60,7 +66,7 @@ def frontiers(model: CellModel[StateT], query: Query, *, width: int) -> list[Can
     steps: list[Candidates] = []
     for left in reversed(range(model.scheme.length)):
         extended = (scores.unsqueeze(-1) + log_probs).flatten(1)  # (B, W * V)
-        scores, chosen = extended.topk(min(width, extended.shape[1]), dim=1)
+        scores, chosen = extended.topk(min(max(width, shown or 0), extended.shape[1]), dim=1)
         parents, token = chosen // log_probs.shape[-1], chosen % log_probs.shape[-1]
         token_log_prob = log_probs.flatten(1).gather(1, chosen)
         tokens = torch.cat([tokens[pictures, parents], token.unsqueeze(-1)], dim=-1)
@@ -69,6 +75,7 @@ def frontiers(model: CellModel[StateT], query: Query, *, width: int) -> list[Can
         )
         steps.append(Candidates(tokens=tokens, token_log_probs=token_log_probs, log_probs=scores))
         if left:
-            state = model.advance(state, parents, token)
+            scores, tokens, token_log_probs = scores[:, :width], tokens[:, :width], token_log_probs[:, :width]
+            state = model.advance(state, parents[:, :width], token[:, :width])
             log_probs = model.next_log_probs(state)
     return steps

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["minimum_risk"]
+from graticule.earth.distance import EARTH_RADIUS_KM
 
-EARTH_RADIUS_KM = 6371.0
+__all__ = ["minimum_risk"]
 
 
 def minimum_risk(lat_lon: Tensor, log_probs: Tensor, *, scale_km: float = 1492.7) -> Tensor:

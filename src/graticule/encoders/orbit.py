@@ -27,9 +27,9 @@ class OrbitEncoderConfig(BaseModel):
 
     size: int = 64
     """Pixels on a side."""
-    widths: tuple[int, ...] = (32, 80, 176, 352)
+    widths: tuple[int, ...] = (32, 64, 160, 288)
     """Channels of the stages; each stage halves the side, the stem halves it once."""
-    depths: tuple[int, ...] = (1, 2, 3, 3)
+    depths: tuple[int, ...] = (1, 1, 3, 2)
     """Residual blocks of the stages."""
     squeeze: int = 96
     """Channels a position of the last map keeps before the positions are read together."""

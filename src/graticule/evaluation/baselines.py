@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from graticule.alignment.model import Alignment
 from graticule.earth import s2
-from graticule.earth.distance import unit_vectors
+from graticule.earth.distance import EARTH_RADIUS_KM, latlon_from_vectors, unit_vectors
 from graticule.retrieval.exact import ExactIndex
 from graticule.retrieval.gallery import Gallery
 
@@ -22,8 +22,6 @@ __all__ = [
     "mean_places",
     "neighbour_vote",
 ]
-
-EARTH_RADIUS_KM = 6371.0
 
 
 def neighbour_vote(
@@ -133,7 +131,4 @@ def mean_places(lat_lon: np.ndarray, group: np.ndarray, groups: int) -> np.ndarr
     """(G, 2) degrees: the middle, on the sphere, of the points of each group."""
     total = np.zeros((groups, 3))
     np.add.at(total, group, unit_vectors(lat_lon[:, 0], lat_lon[:, 1]))
-    total /= np.linalg.norm(total, axis=1, keepdims=True)
-    return np.stack(
-        [np.rad2deg(np.arcsin(total[:, 2])), np.rad2deg(np.arctan2(total[:, 1], total[:, 0]))], axis=1
-    )
+    return np.stack(latlon_from_vectors(total), axis=1)

@@ -20,15 +20,13 @@ from graticule.alignment.model import Alignment
 from graticule.data.orbit.mosaic import Mosaic, training_mosaic_path
 from graticule.data.orbit.views import Split, Views
 from graticule.data.truth import read_truth
-from graticule.decoding.beam import beam
-from graticule.decoding.greedy import greedy
 from graticule.earth.distance import haversine_km
 from graticule.errors import InputError, PictureError
 from graticule.evaluation.baselines import FlatClassifier, gallery_retrieval, neighbour_vote
 from graticule.evaluation.comparison import Comparison, Difference, paired_difference
 from graticule.evaluation.metrics import Estimate, Summary, summarise
 from graticule.images.batches import read_batches
-from graticule.locator import BEAM_WIDTH, answers
+from graticule.locator import Decode, answers, search
 from graticule.model import Model
 
 __all__ = ["Report", "evaluate", "judge_features"]
@@ -92,6 +90,7 @@ def evaluate(
     views: int | None = None,
     images: Path | None = None,
     truth: Path | None = None,
+    mosaic: Mosaic | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Report:
     """Judge a model and its baselines, on views of the embedded world or on a folder of pictures.
@@ -103,6 +102,7 @@ def evaluate(
         views: how many of them; 10,000 if not said.
         images: folder of pictures.
         truth: CSV of their places.
+        mosaic: what views of the source look at; the training mosaic if not given.
         progress: told (done, total).
 
     Raises:
@@ -115,7 +115,7 @@ def evaluate(
         )
     parts = model if isinstance(model, Model) else Model.open(model)
     if images is None or truth is None:
-        features, lat_lon = _orbit_features(parts, split, views or VIEWS, progress)
+        features, lat_lon = _orbit_features(parts, mosaic, split, views or VIEWS, progress)
         return judge_features(parts, features, lat_lon, pictures=f"fresh {split} views of Orbit")
     features, lat_lon, refused = _folder_features(parts, images, truth, progress)
     return judge_features(parts, features, lat_lon, pictures=f"pictures in {images.name}", refused=refused)
@@ -149,15 +149,12 @@ def _methods(model: Model) -> dict[str, Callable[[Tensor], Tensor]]:
             model.alignment.images(features), model.gallery, model.index, neighbours=neighbours
         )
 
-    def geotoken(width: int) -> Callable[[Tensor], Tensor]:
+    def geotoken(decode: Decode) -> Callable[[Tensor], Tensor]:
         def answer(features: Tensor) -> Tensor:
             points = []
             for part in torch.split(features, _BATCH):
-                query = model.query_of_features(part)
-                found = (
-                    beam(model.geotoken, query, width=width) if width > 1 else greedy(model.geotoken, query)
-                )
-                points.append(answers(found, model.geotoken.scheme))
+                found = search(model, model.query_of_features(part), decode)
+                points.append(answers(found[-1], model.geotoken.scheme))
             return torch.cat(points)
 
         return answer
@@ -170,7 +167,7 @@ def _methods(model: Model) -> dict[str, Callable[[Tensor], Tensor]]:
     classifier = model.extras.get("baseline-classifier")
     if classifier is not None:
         methods["flat classifier"] = FlatClassifier.restored(classifier).answer
-    return methods | {GREEDY: geotoken(1), BEAM: geotoken(BEAM_WIDTH)}
+    return methods | {GREEDY: geotoken("greedy"), BEAM: geotoken("beam")}
 
 
 def _retrieve(alignment: Alignment, features: Tensor, model: Model) -> Tensor:
@@ -178,9 +175,9 @@ def _retrieve(alignment: Alignment, features: Tensor, model: Model) -> Tensor:
 
 
 def _orbit_features(
-    model: Model, split: Split, views: int, progress: Callable[[int, int], None]
+    model: Model, mosaic: Mosaic | None, split: Split, views: int, progress: Callable[[int, int], None]
 ) -> tuple[Tensor, NDArray[np.float64]]:
-    camera = Views(Mosaic.open(training_mosaic_path()), split, size=model.encoder.size)
+    camera = Views(mosaic or Mosaic.open(training_mosaic_path()), split, size=model.encoder.size)
     features, places = [], []
     for start in range(0, views, _BATCH):
         pixels, pose = camera.batch(np.arange(start, min(start + _BATCH, views)))

@@ -24,13 +24,15 @@ Decoded: TypeAlias = tuple[Path, NDArray[np.uint8] | PictureError]
 """A picture's path with its pixels (3, size, size), or with why there are none."""
 
 
-def walk(paths: Iterable[Path | str]) -> list[Path]:
+def walk(paths: Path | str | Iterable[Path | str]) -> list[Path]:
     """The picture files that `paths` stand for, in the order given, folders sorted within.
 
     Folders are walked to the bottom; names that begin with a dot are passed over, links to folders are not
     followed. What does not exist, and a folder without a picture, stay in the list: opening them says what
     is wrong, and nothing the user named vanishes without a word.
     """
+    if isinstance(paths, str | Path):
+        paths = [paths]
     found: list[Path] = []
     for path in map(Path, paths):
         # os.path.isdir says False where Path.is_dir raises: names too long, folders not to be entered.
@@ -86,7 +88,11 @@ def _read(path: Path, size: int, max_pixels: int) -> Decoded:
 
 def _pictures_below(folder: Path) -> list[Path]:
     found: list[Path] = []
-    for parent, folders, files in os.walk(folder):
+
+    def unreadable(error: OSError) -> None:
+        found.append(Path(error.filename))
+
+    for parent, folders, files in os.walk(folder, onerror=unreadable):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         found.extend(
             Path(parent, name)

@@ -71,7 +71,7 @@ class GeoTokenConfig(BaseModel):
 
     @classmethod
     def compact(cls, **overrides: object) -> GeoTokenConfig:
-        """The small design, for one machine: about 6 M parameters."""
+        """The small design, for one machine: 7.5 M parameters."""
         return cls.model_validate(overrides)
 
     @classmethod

@@ -10,12 +10,13 @@ from typing import Any
 
 import torch
 
+from graticule.evaluation.markdown import difference_table, method_table
 from graticule.training.loop import TrainingResult
 
 __all__ = ["model_card"]
 
 _CARD = """\
-# Model card: orbit
+# Model card: {name}
 
 **What it is.** A GeoToken model for Orbit, the embedded world: views of the Earth from straight above, 300 to
 1200 km wide, on land between 60 degrees south and 75 degrees north. It is *not* a model of street-level photos;
@@ -26,12 +27,14 @@ given one, its answer means nothing. Its answers are estimates.
 and sensors are varied by colour arithmetic alone (`graticule/data/orbit/photometry.py`). Gallery: the first views
 of the training split. Validation and test are streams of views of their own.
 
-**Command.** `graticule train orbit` (resumable: run it again after an interruption).
+**Command.** `graticule train orbit` (writes models/orbit; resumable: run it again after an interruption).
 
-**Time.** {times}; {machine}.
+**Time.** {times}; on {machine}. Computing features takes another ten minutes.
 
-**Evaluation.** `graticule evaluate --model orbit --source orbit --split test`; figures of the released model are
-in `benchmarks/results/`, with the command that makes each.
+**Results** on {count} fresh noisy test views (± is half a 95 % bootstrap interval), from the files as written;
+`graticule evaluate --model {name} --source orbit --split test` repeats them:
+
+{results}
 
 **Seed and settings.**
 
@@ -41,11 +44,29 @@ in `benchmarks/results/`, with the command that makes each.
 """
 
 
-def model_card(recipe: Mapping[str, Any], results: Mapping[str, TrainingResult]) -> str:
-    """The text of MODEL_CARD.md."""
+def model_card(
+    recipe: Mapping[str, Any], stages: Mapping[str, TrainingResult], *, results: Mapping[str, Any] | None
+) -> str:
+    """The text of MODEL_CARD.md.
+
+    Args:
+        recipe: every setting.
+        stages: how each stage of training ended.
+        results: `Report.to_dict()` on test views; None while there is nothing to judge yet.
+    """
     times = ", ".join(
         f"{stage} {r.seconds / 60:.0f} min (best validation GeoScore {r.best_score:.0f} at step {r.best_step})"
-        for stage, r in results.items()
+        for stage, r in stages.items()
     )
-    machine = f"{os.cpu_count()} CPU cores, {platform.machine()}, torch {torch.__version__}"
-    return _CARD.format(times=times, machine=machine, recipe=json.dumps(recipe, indent=2))
+    tables, count = "not judged yet", 0
+    if results is not None:
+        tables = f"{method_table(results)}\n\n{difference_table(results)}"
+        count = next(iter(results["summaries"].values()))["count"]
+    return _CARD.format(
+        name=recipe["name"],
+        times=times,
+        machine=f"{os.cpu_count()} CPU cores, {platform.machine()}, torch {torch.__version__}",
+        results=tables,
+        count=count,
+        recipe=json.dumps(recipe, indent=2),
+    )

@@ -10,6 +10,7 @@ import json
 import math
 import time
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -196,4 +197,5 @@ def _out_of_patience(progress: dict[str, Any], config: TrainingConfig) -> bool:
 def _line(figures: dict[str, float], step: int, steps: int, rate: float) -> str:
     left = int((steps - step) / rate)
     shown = ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
-    return f"step {step}/{steps}  {shown}  {rate:.2f} steps/s, {left // 60} min {left % 60:02d} s left"
+    end = datetime.now() + timedelta(seconds=left)
+    return f"step {step}/{steps}  {shown}  {rate:.2f} steps/s, {left // 60} min left, ends {end:%H:%M}"

@@ -8,10 +8,9 @@ import torch
 from torch import Tensor
 
 from graticule.data.orbit.mosaic import Mosaic
+from graticule.earth.distance import EARTH_RADIUS_KM
 
 __all__ = ["Pose", "render"]
-
-EARTH_RADIUS_KM = 6371.0
 
 
 @dataclass(frozen=True)

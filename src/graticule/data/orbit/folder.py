@@ -12,11 +12,11 @@ from PIL import Image
 
 from graticule.data.orbit.mosaic import Mosaic
 from graticule.data.orbit.views import Views
-from graticule.store import write_whole
+from graticule.store import make_folder, write_whole
 
 __all__ = ["render_folder"]
 
-_BATCH = 256
+_BATCH_PIXELS = 256 * 64 * 64
 
 
 def render_folder(
@@ -48,12 +48,17 @@ def render_folder(
     camera = Views(
         Mosaic.open(mosaic, working_width=_working_width(size)), "test", seed=seed, size=size, plain=plain
     )
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
+    # An older table must not stand beside newer pictures, even if this run is cut short.
+    (out / "truth.csv").unlink(missing_ok=True)
+    for stale in out.glob("view-*.png"):
+        stale.unlink()
     table = io.StringIO()
     rows = csv.writer(table, lineterminator="\n")
     rows.writerow(["path", "latitude", "longitude"])
-    for start in range(0, views, _BATCH):
-        indices = np.arange(start, min(start + _BATCH, views))
+    batch = max(1, _BATCH_PIXELS // size**2)
+    for start in range(0, views, batch):
+        indices = np.arange(start, min(start + batch, views))
         pixels, pose = camera.batch(indices)
         for index, picture, lat, lon in zip(indices, pixels, pose.lat, pose.lon, strict=True):
             name = f"view-{index:06d}.png"
@@ -64,5 +69,5 @@ def render_folder(
 
 
 def _working_width(size: int) -> int:
-    """Larger pictures have finer pixels, and may use a finer mosaic: as many pixels a view as at 64."""
-    return 5400 * max(1, size // 64)
+    """A mosaic as fine as the pictures: 5,400 pixels around the Earth for 64 a view."""
+    return max(64, 5400 * size // 64)

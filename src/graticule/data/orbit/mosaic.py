@@ -14,11 +14,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from graticule.errors import MissingExtraError, PictureError
+from graticule.images.open import FORMATS
 
 __all__ = ["Mosaic", "land_mask", "training_mosaic_path"]
 
-MAX_PIXELS = 30_000 * 15_000
-"""A 1.3 km mosaic of the Earth; anything larger is refused before its pixels are allocated."""
+MAX_PIXELS = 43_200 * 21_600
+"""A 1 km mosaic of the Earth, far above the cap of ordinary pictures: a mosaic is named by its user, one at a time.
+Anything larger is refused before its pixels are allocated."""
 
 WORKING_WIDTH = 5400
 """Mosaics are area-averaged to this width (7.4 km a pixel): a view's pixel is 5 to 19 km, and sampling
@@ -103,7 +105,7 @@ def _read(path: Path, working_width: int) -> np.ndarray:
     try:
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # our own cap stands in the next lines
         try:
-            with Image.open(path) as image:
+            with Image.open(path, formats=FORMATS) as image:
                 width, height = image.size
                 if width * height > MAX_PIXELS:
                     raise PictureError(f"{path}: {width} x {height} pixels is larger than a mosaic may be.")
