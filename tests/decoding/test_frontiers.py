@@ -67,3 +67,19 @@ def test_a_frontier_wide_enough_holds_everything():
 def test_no_width_is_refused():
     with pytest.raises(ConfigError, match="beam width is 0"):
         frontiers(model(), query(), width=0)
+
+
+@pytest.mark.parametrize("width", [1, 3, 6])
+def test_showing_more_follows_no_more(width):
+    """What is shown begins with what a bare search keeps, and the rest are other children of its prefixes."""
+    bare, shown = (frontiers(model(), query(), width=width, shown=s) for s in (None, 64))
+    for depth, (few, many) in enumerate(zip(bare, shown, strict=True)):
+        torch.testing.assert_close(many.log_probs[:, :width], few.log_probs[:, :width])
+        assert torch.equal(many.tokens[:, :width], few.tokens[:, :width])
+        assert many.tokens.shape[1] == min(64, width * SCHEME.vocabulary[depth] if depth else 6)
+        if depth:
+            followed = {
+                (b, *t) for b, row in enumerate(bare[depth - 1].tokens.tolist()) for t in map(tuple, row)
+            }
+            seen = {(b, *t[:-1]) for b, row in enumerate(many.tokens.tolist()) for t in map(tuple, row)}
+            assert seen <= followed
