@@ -20,6 +20,7 @@ from graticule.data.orbit.views import Views, poses
 from graticule.earth.cells import TokenScheme
 from graticule.earth.distance import haversine_km
 from graticule.encoders.orbit import OrbitEncoder, OrbitEncoderConfig, channels_last
+from graticule.evaluation.metrics import geoscore
 from graticule.training.loop import step_generator
 
 __all__ = ["AlignTask", "AlignTaskConfig", "Learner"]
@@ -117,7 +118,7 @@ class AlignTask:
         best = (alignment.images(features.float()) @ places.T).argmax(1)
         km = haversine_km(pose.lat.numpy(), pose.lon.numpy(), *lat_lon[best].T.numpy())
         return {
-            "score": float(np.mean(5000 * np.exp(-km / 1492.7))),
+            "score": float(np.mean(geoscore(km))),
             "median_km": float(np.median(km)),
             "within_25": float(np.mean(km < 25)),
             "within_200": float(np.mean(km < 200)),
