@@ -30,7 +30,7 @@ MAY_IMPORT = {
 }
 MAY_IMPORT["extract"] = EVERYWHERE | GROUND | {"data", "encoders"}
 MAY_IMPORT["model"] = EVERYWHERE | GROUND | set(ROAD)
-MAY_IMPORT["locator"] = MAY_IMPORT["model"] | {"model"}
+MAY_IMPORT["pull"] = MAY_IMPORT["locator"] = MAY_IMPORT["model"] | {"model"}
 MAY_IMPORT["evaluation"] = MAY_IMPORT["locator"] | {"locator", "data", "output"}
 MAY_IMPORT["training"] = MAY_IMPORT["evaluation"] | {"evaluation", "extract"}
 MAY_IMPORT["demo"] = MAY_IMPORT["locator"] | {"locator", "data"} | PICTURES_OF_ANSWERS
