@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from graticule.alignment.loss import info_nce, nearby
+from graticule.alignment.loss import info_nce, nearby, scattered
 from graticule.earth.distance import destination, haversine_km
 
 latitudes = st.one_of(st.floats(-90, 90), st.sampled_from([-90.0, 90.0, 0.0, 89.999999]))
@@ -92,3 +92,42 @@ def test_from_a_pole_all_ways_lead_away():
     pole = torch.tensor([[90.0, 45.0], [-90.0, 0.0]], dtype=torch.float64)
     there = nearby(pole, torch.full((2, 3), 111.0), torch.tensor([[0.0, 2.0, 4.0]] * 2))
     np.testing.assert_allclose(there[..., 0], [[89.0017] * 3, [-89.0017] * 3], atol=1e-3)
+
+
+@pytest.mark.parametrize("lat", [0.0, 60.0, -89.0])
+def test_scatter_is_in_metres_at_every_latitude(lat):
+    here = torch.tensor([[lat, 30.0]], dtype=torch.float64).repeat(20_000, 1)
+    there = scattered(here, sigma_m=150.0, generator=torch.Generator().manual_seed(0))
+    north_m = (there[:, 0] - lat) * 111_195
+    # At 89 degrees, metres to the east are read off the chord, not off the longitude.
+    total_m = 1000 * haversine_km(*here.T.numpy(), *there.T.numpy())
+    assert north_m.std().item() == pytest.approx(150, rel=0.03)
+    assert north_m.mean().item() == pytest.approx(0, abs=5)
+    assert np.sqrt(np.mean(total_m**2) / 2) == pytest.approx(150, rel=0.03)
+
+
+def test_no_scatter_leaves_places_alone():
+    here = torch.tensor([[1.0, 2.0]], dtype=torch.float64)
+    assert scattered(here, sigma_m=0.0, generator=torch.Generator()) is here
+    nobody = torch.zeros(0, 2, dtype=torch.float64)
+    assert scattered(nobody, sigma_m=10.0, generator=torch.Generator()).shape == (0, 2)
+
+
+def test_logits_are_not_blurred_by_bfloat16():
+    images, places = unit(8, 16, seed=0), unit(8, 16, seed=1)
+    exact = info_nce(images, places, scale=torch.tensor(100.0))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(info_nce(images, places, scale=torch.tensor(100.0)), exact)
+
+
+def test_a_policy_sees_batch_and_queue_and_not_the_local_places():
+    seen = []
+    parts = unit(3, 4, seed=0), unit(3, 4, seed=1)
+    info_nce(
+        *parts,
+        scale=torch.tensor(2.0),
+        past=unit(5, 4, seed=2),
+        local=unit(3, 2, 4, seed=3),
+        reweigh=lambda logits: seen.append(logits.shape) or logits,
+    )
+    assert seen == [(3, 8)]

@@ -1,5 +1,6 @@
 from collections import deque
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,3 +40,22 @@ def test_it_keeps_degrees_exact():
     queue = LocationQueue(2)
     queue.push(torch.tensor([[1 / 3, -179.999999999]], dtype=torch.float64))
     assert queue.past().tolist() == [[1 / 3, -179.999999999]]
+
+
+@given(st.integers(1, 9), st.lists(st.integers(0, 25), max_size=8))
+def test_features_stay_in_step_with_places(length, pushes):
+    queue, first = LocationQueue(length, feature_width=3), 1
+    for count in pushes:
+        numbers = places(first, count)[:, :1]
+        queue.push(places(first, count), numbers.float().expand(-1, 3))
+        first += count
+        assert queue.features().shape == (len(queue), 3)
+        assert torch.equal(queue.features().double(), queue.past()[:, :1].expand(-1, 3))
+
+
+def test_features_are_all_or_none():
+    with pytest.raises(ValueError, match="features"):
+        LocationQueue(4).push(places(1, 2), torch.ones(2, 3))
+    with pytest.raises(ValueError, match="features"):
+        LocationQueue(4, feature_width=3).push(places(1, 2))
+    assert list(LocationQueue(4).state_dict()) == ["lat_lon", "count"]

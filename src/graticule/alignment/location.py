@@ -63,8 +63,11 @@ class _Branch(nn.Module):
         self.network = nn.Sequential(*layers, nn.Linear(config.hidden, config.width))
 
     def forward(self, point: Tensor) -> Tensor:
-        phase = 2 * torch.pi * (point @ cast(Tensor, self.frequencies))
-        return cast(Tensor, self.network(torch.cat([phase.cos(), phase.sin()], dim=-1)))
+        # A phase runs to some hundred turns; in bfloat16 it would be off by a good part of one.
+        with torch.autocast(point.device.type, enabled=False):
+            phase = 2 * torch.pi * (point @ cast(Tensor, self.frequencies))
+            waves = torch.cat([phase.cos(), phase.sin()], dim=-1)
+        return cast(Tensor, self.network(waves))
 
 
 def _unit_vectors(lat_lon: Tensor) -> Tensor:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from graticule.earth.distance import EARTH_RADIUS_KM
 
-__all__ = ["info_nce", "nearby"]
+__all__ = ["info_nce", "nearby", "scattered"]
 
 
 def info_nce(
@@ -18,6 +20,7 @@ def info_nce(
     scale: Tensor,
     past: Tensor | None = None,
     local: Tensor | None = None,
+    reweigh: Callable[[Tensor], Tensor] | None = None,
 ) -> Tensor:
     """InfoNCE from pictures to places: each picture must choose its own place (GeoCLIP, sec. 3.3).
 
@@ -27,15 +30,21 @@ def info_nce(
         scale: multiplies the cosines; the inverse of the temperature.
         past: (Q, D) unit vectors of queued places: wrong answers for every picture.
         local: (B, M, D) unit vectors of places near each picture's own: wrong answers for that picture only.
+        reweigh: a policy: logits (B, B + Q) of the batch and the queue in, other logits out.
 
     Returns:
         The mean loss.
     """
     wrong = locations if past is None else torch.cat([locations, past])
-    logits = images @ wrong.T
-    if local is not None:
-        logits = torch.cat([logits, torch.einsum("bd,bmd->bm", images, local)], dim=1)
-    return functional.cross_entropy(logits.float() * scale, torch.arange(len(images)))
+    # In bfloat16 a cosine has three digits: at a scale of 100, logits would be off by half.
+    with torch.autocast(images.device.type, enabled=False):
+        logits = images.float() @ wrong.float().T * scale
+        if reweigh is not None:
+            logits = reweigh(logits)
+        if local is not None:
+            near = torch.einsum("bd,bmd->bm", images.float(), local.float()) * scale
+            logits = torch.cat([logits, near], dim=1)
+        return functional.cross_entropy(logits, torch.arange(len(images), device=logits.device))
 
 
 def nearby(lat_lon: Tensor, distance_km: Tensor, bearing_rad: Tensor) -> Tensor:
@@ -60,3 +69,23 @@ def nearby(lat_lon: Tensor, distance_km: Tensor, bearing_rad: Tensor) -> Tensor:
         [sine.clamp(-1, 1).asin(), torch.remainder(lon + turn + torch.pi, 2 * torch.pi) - torch.pi], -1
     )
     return torch.rad2deg(there)
+
+
+def scattered(lat_lon: Tensor, *, sigma_m: float, generator: torch.Generator) -> Tensor:
+    """Places moved by Gaussian noise of `sigma_m` metres to the north and, independently, to the east.
+
+    Metres on the ground, at every latitude: the distance is Rayleigh, the bearing uniform (GeoCLIP, sec. 4).
+
+    Args:
+        lat_lon: (B, 2) degrees.
+        sigma_m: standard deviation along each direction; 0 leaves the places as they are.
+        generator: draws the noise.
+
+    Returns:
+        (B, 2) degrees.
+    """
+    if not sigma_m:
+        return lat_lon
+    noise = torch.randn(len(lat_lon), 2, dtype=torch.float64, generator=generator)
+    distance_km, bearing = noise.norm(dim=1) * sigma_m / 1000, torch.atan2(noise[:, 0], noise[:, 1])
+    return nearby(lat_lon, distance_km[:, None], bearing[:, None])[:, 0]
