@@ -1,6 +1,6 @@
 """The whole road with a tiny model: order, refusals, and uncertainty that means what it says."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -82,7 +82,7 @@ def test_the_batch_size_does_not_change_the_answers(geolocator, pictures, decode
 
 @pytest.mark.parametrize(("decode", "top_k", "expected"), [("beam", 5, 5), ("beam", 2, 2), ("greedy", 5, 1)])
 def test_candidates_are_cells_likeliest_first(geolocator, pictures, decode, top_k, expected):
-    levels = geolocator.model.geotoken.scheme.levels
+    levels = geolocator.model.cell_model.scheme.levels
     for prediction in geolocator.locate(pictures, decode=decode, top_k=top_k):
         assert len(prediction.candidates) == expected
         ids = np.array([int(c.cell.ljust(16, "0"), 16) for c in prediction.candidates], dtype=np.uint64)
@@ -186,7 +186,7 @@ def believing(tiny_model, pictures):
     """The answer of a locator that believes in one path so much."""
 
     def believing(p, decode="beam", top_k=5):
-        geolocator = Geolocator(tiny_model)
+        geolocator = Geolocator(replace(tiny_model))
         geolocator.model.geotoken = OnePath(p)
         [prediction] = geolocator.locate(pictures[:1], decode=decode, top_k=top_k)
         return prediction

@@ -354,6 +354,12 @@ def test_parts_of_another_design_are_refused(model_folder):
         (None, "gallery_rows", 199, "the gallery holds 200 rows"),
         (None, "purpose", None, "purpose"),
         ("encoder", "colour", "red", "colour"),
+        ("encoder", "kind", "eagle", "none called 'eagle'; choose orbit or clip"),
+        ("encoder", "kind", ["orbit"], "encoder: there is none called"),
+        ("alignment", "kind", None, "none called None; choose sphere or geoclip"),
+        (None, "encoder", "orbit", "encoder: there is none called None"),
+        (None, "geotoken", None, "give settings of either geotoken or gallery_cells"),
+        (None, "gallery_cells", {}, "give settings of either geotoken or gallery_cells"),
     ]:
         changed = json.loads(json.dumps(config))
         (changed[part] if part else changed)[name] = value

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -15,7 +14,7 @@ from graticule.decoding.candidates import Candidates
 from graticule.decoding.select import minimum_risk
 from graticule.earth import s2
 from graticule.earth.cells import TokenScheme
-from graticule.encoders.orbit import folded
+from graticule.encoders.contract import ImageEncoder
 from graticule.errors import ConfigError
 from graticule.images.batches import read_batches, walk
 from graticule.model import Model, ModelConfig
@@ -47,7 +46,10 @@ class Geolocator:
     """
 
     def __init__(self, model: Model) -> None:
-        self.model = replace(model, encoder=folded(model.encoder))
+        self.model = model
+        # Some encoders have a faster form, which can't be saved: the model keeps the other.
+        faster = getattr(model.encoder, "for_inference", None)
+        self._encoder: ImageEncoder = model.encoder if faster is None else faster()
 
     @classmethod
     def load(cls, name_or_folder: str | Path) -> Geolocator:
@@ -99,7 +101,7 @@ class Geolocator:
             raise ConfigError(f"top_k {top_k} and batch_size {batch_size} must be 1 or more.")
         paths = walk(pictures)
         done = 0
-        for batch in read_batches(paths, self.model.encoder.size, batch_size=batch_size):
+        for batch in read_batches(paths, self._encoder.size, batch_size=batch_size):
             readable = [pixels for _, pixels in batch if isinstance(pixels, np.ndarray)]
             answers = iter(self._answer(np.stack(readable), decode, top_k) if readable else [])
             for path, pixels in batch:
@@ -114,13 +116,11 @@ class Geolocator:
     @torch.inference_mode()
     def _answer(self, pixels: np.ndarray, decode: Decode, top_k: int) -> list[_Answer]:
         """(B, 3, S, S) uint8 -> a point, a radius and candidates for each."""
-        query = self.model.query(torch.from_numpy(pixels))
+        query = self.model.query_of_features(self._encoder.encode(torch.from_numpy(pixels)))
         levels = search(self.model, query, decode, shown=top_k)
-        points = answers(levels[-1], self.model.geotoken.scheme)
-        return [
-            _summary(levels, row, point, self.model.geotoken.scheme, top_k)
-            for row, point in enumerate(points.tolist())
-        ]
+        scheme = self.model.cell_model.scheme
+        points = answers(levels[-1], scheme)
+        return [_summary(levels, row, point, scheme, top_k) for row, point in enumerate(points.tolist())]
 
 
 _Answer = tuple[tuple[float, float], float, tuple[Candidate, ...]]
@@ -129,8 +129,8 @@ _Answer = tuple[tuple[float, float], float, tuple[Candidate, ...]]
 def search(model: Model, query: Query, decode: Decode, *, shown: int = 1) -> list[Candidates]:
     """Decode a query greedily or by beam: cells of each level, best first, the finest last."""
     if decode == "greedy":
-        return frontiers(model.geotoken, query, width=1)
-    return frontiers(model.geotoken, query, width=BEAM_WIDTH, shown=max(SHOWN, shown))
+        return frontiers(model.cell_model, query, width=1)
+    return frontiers(model.cell_model, query, width=BEAM_WIDTH, shown=max(SHOWN, shown))
 
 
 def answers(candidates: Candidates, scheme: TokenScheme) -> torch.Tensor:

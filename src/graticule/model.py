@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, Literal, Protocol, TypeVar
 
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, PlainValidator, ValidationError, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
-from graticule.alignment.model import Alignment, AlignmentConfig
-from graticule.encoders.orbit import OrbitEncoder, OrbitEncoderConfig
+from graticule.alignment.contract import ImageLocationAlignment
+from graticule.earth.cells import TokenScheme
+from graticule.encoders.contract import ImageEncoder
 from graticule.errors import ModelFormatError
+from graticule.registry import ALIGNMENTS, ENCODERS
 from graticule.retrieval.exact import ExactIndex
 from graticule.retrieval.gallery import Gallery
 from graticule.store import ModelFolder, Packing, save_folder
+from graticule.tokens.contract import CellModel
+from graticule.tokens.gallery import GalleryCellModel, GalleryCellModelConfig
 from graticule.tokens.geotoken import GeoToken, GeoTokenConfig
 from graticule.tokens.query import Neighbours, Query
 
@@ -24,7 +28,30 @@ __all__ = ["Model", "ModelConfig", "check_widths"]
 
 SHARD_ROWS = 20_000
 
-Part = TypeVar("Part", bound=nn.Module)
+Part = TypeVar("Part")
+
+
+class EncoderConfig(Protocol):
+    """What a model reads in its encoder's settings; the rest is the encoder's own."""
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def width(self) -> int: ...
+
+
+class AlignmentConfig(Protocol):
+    """What a model reads in its alignment's settings; the rest is the alignment's own."""
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def feature_width(self) -> int: ...
+
+    @property
+    def width(self) -> int: ...
 
 
 class ModelConfig(BaseModel):
@@ -33,32 +60,51 @@ class ModelConfig(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     name: str
+    domain: str
+    """What pictures it is for, in a few words."""
     purpose: str
-    """One sentence: what pictures it is for."""
-    encoder: OrbitEncoderConfig
-    alignment: AlignmentConfig
-    geotoken: GeoTokenConfig
+    """One sentence: what pictures it is for, and what not."""
+    licence: str
+    """Of the weights."""
+    encoder: Annotated[EncoderConfig, PlainValidator(ENCODERS.settings)]
+    """Settings of the registered encoder that their `kind` names."""
+    alignment: Annotated[AlignmentConfig, PlainValidator(ALIGNMENTS.settings)]
+    """Settings of the registered alignment that their `kind` names."""
+    geotoken: GeoTokenConfig | None = None
+    """The cell model, where it is GeoToken."""
+    gallery_cells: GalleryCellModelConfig | None = None
+    """The cell model, where it is the gallery."""
+    gallery_of: Literal["pictures", "places"] = "pictures"
+    """What the gallery's vectors are of: pictures taken at its places, or the places themselves."""
     gallery_rows: int
+
+    @property
+    def neighbours(self) -> int:
+        """How many gallery rows the cell model reads; a gallery under its own softmax reads none."""
+        return 0 if self.geotoken is None else self.geotoken.neighbours
 
     @model_validator(mode="after")
     def _belong_together(self) -> ModelConfig:
+        if (self.geotoken is None) == (self.gallery_cells is None):
+            raise ValueError("one cell model answers: give settings of either geotoken or gallery_cells.")
         check_widths(self.encoder, self.alignment, self.geotoken)
         return self
 
 
-def check_widths(encoder: OrbitEncoderConfig, alignment: AlignmentConfig, geotoken: GeoTokenConfig) -> None:
+def check_widths(encoder: EncoderConfig, alignment: AlignmentConfig, geotoken: GeoTokenConfig | None) -> None:
     """See that each part takes what the one before it gives.
 
     Raises:
         ValueError: a width differs; a pydantic validator makes this an error that names the config.
     """
-    given = {"image": encoder.width, "location": alignment.location.width}
-    if alignment.feature_width != encoder.width or not geotoken.vectors.items() <= given.items():
+    given = {"image": encoder.width, "location": alignment.width}
+    wanted = {} if geotoken is None else geotoken.vectors
+    if alignment.feature_width != encoder.width or not wanted.items() <= given.items():
         raise ValueError(
-            f"the encoder gives features {encoder.width} wide and the alignment vectors {given['location']} wide, but "
-            f"the alignment takes {alignment.feature_width} and geotoken {geotoken.vectors}."
+            f"the encoder gives features {encoder.width} wide and the alignment vectors {alignment.width} wide, but "
+            f"the alignment takes {alignment.feature_width} and geotoken {wanted}."
         )
-    if not set(geotoken.neighbour_names) <= {"location"}:
+    if geotoken is not None and not set(geotoken.neighbour_names) <= {"location"}:
         raise ValueError(
             f"neighbours bring location vectors only, but geotoken wants {geotoken.neighbour_names}."
         )
@@ -66,30 +112,45 @@ def check_widths(encoder: OrbitEncoderConfig, alignment: AlignmentConfig, geotok
 
 @dataclass
 class Model:
-    """An encoder, its alignment, a gallery with its index, and a GeoToken, ready to answer.
+    """An encoder, its alignment, a gallery with its index, and maybe a GeoToken, ready to answer.
 
     Attributes:
         config: how the parts are shaped.
         encoder: pixels -> features.
         alignment: features and coordinates -> one space.
-        gallery: pictures whose places are known.
-        geotoken: the cell model.
+        gallery: known places, with vectors of pictures taken there or of the places themselves.
+        geotoken: the cell model; None where the gallery is.
         extras: further tensors by part name, such as the baselines that `evaluate` compares with.
     """
 
     config: ModelConfig
-    encoder: OrbitEncoder
-    alignment: Alignment
+    encoder: ImageEncoder
+    alignment: ImageLocationAlignment
     gallery: Gallery
-    geotoken: GeoToken
+    geotoken: GeoToken | None = None
     extras: dict[str, dict[str, Tensor]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for part in (self.encoder, self.alignment, self.geotoken):
+        for part in self._networks().values():
             part.eval().requires_grad_(requires_grad=False)
         self.index = ExactIndex(self.gallery.vectors)
-        tokens = self.geotoken.scheme.encode(*self.gallery.lat_lon.T.numpy())
-        self._gallery_tokens = torch.from_numpy(tokens)
+        if self.geotoken is not None:
+            tokens = self.geotoken.scheme.encode(*self.gallery.lat_lon.T.numpy())
+            self._gallery_tokens = torch.from_numpy(tokens)
+        else:
+            self._gallery_cells = self._gallery_as_cells(
+                self.config.gallery_cells or GalleryCellModelConfig()
+            )
+
+    @property
+    def cell_model(self) -> CellModel[Any]:
+        """The part that answers: GeoToken where the model has one, else the gallery."""
+        return self._gallery_cells if self.geotoken is None else self.geotoken
+
+    @property
+    def cell_model_name(self) -> str:
+        """What to call it in a report."""
+        return "gallery cells" if self.geotoken is None else "GeoToken"
 
     @torch.inference_mode()
     def query(self, pixels: Tensor) -> Query:
@@ -98,22 +159,43 @@ class Model:
 
     @torch.inference_mode()
     def query_of_features(self, features: Tensor) -> Query:
-        """(B, F) encoder features -> the query, with its neighbours looked up."""
+        """(B, F) encoder features -> the query, with its neighbours looked up where GeoToken reads them."""
         aligned = self.alignment.images(features)
-        similarities, rows = self.index.search(aligned, self.config.geotoken.neighbours)
-        return Query(
-            {"image": functional.normalize(features, dim=-1), "location": aligned},
-            self.neighbours(similarities, rows),
-        )
+        vectors = {"image": functional.normalize(features, dim=-1), "location": aligned}
+        if not self.config.neighbours:
+            return Query(vectors)
+        return Query(vectors, self.neighbours(*self.index.search(aligned, self.config.neighbours)))
 
     def neighbours(self, similarities: Tensor, rows: Tensor) -> Neighbours:
-        """Gallery rows (B, K) as a cell model sees them."""
+        """Gallery rows (B, K) as GeoToken sees them."""
         return Neighbours(
             vectors={"location": self.gallery.vectors[rows]},
             similarities=similarities,
             lat_lon=self.gallery.lat_lon[rows],
             tokens=self._gallery_tokens[rows],
         )
+
+    @torch.inference_mode()
+    def location_vectors(self) -> Tensor:
+        """(N, D) unit vectors of the gallery's places; computed where the gallery holds those of pictures."""
+        if self.config.gallery_of == "places":
+            return self.gallery.vectors
+        return torch.cat([self.alignment.locations(part) for part in torch.split(self.gallery.lat_lon, 8192)])
+
+    def _gallery_as_cells(self, settings: GalleryCellModelConfig) -> GalleryCellModel:
+        """The gallery as a cell model; unless a temperature is set, at that of the alignment's training."""
+        return GalleryCellModel(
+            TokenScheme(settings.levels),
+            self.gallery.lat_lon,
+            self.gallery.vectors,
+            temperature=settings.temperature or 1 / float(self.alignment.scale),
+            epsilon=settings.epsilon,
+        )
+
+    def _networks(self) -> dict[str, nn.Module]:
+        """The parts with weights, by the names of their files."""
+        parts = {"encoder": self.encoder, "alignment": self.alignment, "geotoken": self.geotoken}
+        return {name: part for name, part in parts.items() if isinstance(part, nn.Module)}
 
     @classmethod
     def open(cls, name_or_folder: str | Path) -> Model:
@@ -134,17 +216,17 @@ class Model:
                 f"{folder.path}: holds no gallery of places and vectors; get the model anew."
             )
         gallery = Gallery.from_shards(shards)
-        if len(gallery) != config.gallery_rows or gallery.vectors.shape[1] != config.alignment.location.width:
+        if len(gallery) != config.gallery_rows or gallery.vectors.shape[1] != config.alignment.width:
             raise ModelFormatError(
                 f"{folder.path}: the gallery holds {len(gallery)} rows of {gallery.vectors.shape[1]}, but config.json "
-                f"says {config.gallery_rows} of {config.alignment.location.width}; get the model anew."
+                f"says {config.gallery_rows} of {config.alignment.width}; get the model anew."
             )
         return cls(
             config=config,
-            encoder=_restored(OrbitEncoder(config.encoder), folder, "encoder"),
-            alignment=_restored(Alignment(config.alignment), folder, "alignment"),
+            encoder=_restored(ENCODERS.build(config.encoder), folder, "encoder"),
+            alignment=_restored(ALIGNMENTS.build(config.alignment), folder, "alignment"),
             gallery=gallery,
-            geotoken=_restored(GeoToken(config.geotoken), folder, "geotoken"),
+            geotoken=_restored(GeoToken(config.geotoken), folder, "geotoken") if config.geotoken else None,
             extras={
                 name.removesuffix(".safetensors"): folder.tensors(name) for name in folder.names("baseline-")
             },
@@ -156,28 +238,26 @@ class Model:
         Args:
             path: the folder.
             card: the text of MODEL_CARD.md.
-            packing: how parts are stored; the gallery as int8 and all else as float16 where not said.
+            packing: how parts are stored; the "gallery" as int8 and all else as float16 where not said.
         """
-        parts: dict[str, Any] = {
-            "encoder": self.encoder.state_dict(),
-            "alignment": self.alignment.state_dict(),
-            "geotoken": self.geotoken.state_dict(),
-            **self.extras,
-        }
-        stored: dict[str, Packing] = {**(packing or {})}
+        parts: dict[str, Any] = {name: part.state_dict() for name, part in self._networks().items()}
+        parts |= self.extras
+        stored: dict[str, Packing] = {"gallery": "int8", **(packing or {})}
         for number, shard in enumerate(self.gallery.shards(SHARD_ROWS)):
             parts[f"gallery-{number:05d}"] = shard
-            stored[f"gallery-{number:05d}"] = "int8"
+            stored[f"gallery-{number:05d}"] = stored["gallery"]
         save_folder(
             path, self.config.model_dump(mode="json"), parts, packing=stored, texts={"MODEL_CARD.md": card}
         )
 
 
-def _restored(module: Part, folder: ModelFolder, name: str) -> Part:
-    try:
-        module.load_state_dict(folder.tensors(f"{name}.safetensors"))
-    except RuntimeError as error:
-        raise ModelFormatError(
-            f"{folder.path}: {name}.safetensors is of another design than config.json ({error})."
-        ) from error
-    return module
+def _restored(part: Part, folder: ModelFolder, name: str) -> Part:
+    if isinstance(part, nn.Module):
+        try:
+            # Assigned, not copied: a large encoder's weights are held once.
+            part.load_state_dict(folder.tensors(f"{name}.safetensors"), assign=True)
+        except RuntimeError as error:
+            raise ModelFormatError(
+                f"{folder.path}: {name}.safetensors is of another design than config.json ({error})."
+            ) from error
+    return part

@@ -11,10 +11,11 @@ from rich.console import Console
 from graticule.earth.distance import haversine_km
 from graticule.errors import InputError
 from graticule.evaluation.metrics import geoscore
-from graticule.evaluation.report import BEAM, GREEDY, evaluate, judge_features
+from graticule.evaluation.report import evaluate, judge_features
 from graticule.locator import Geolocator
 from graticule.prediction import Prediction
 
+GREEDY, BEAM = "GeoToken, greedy", "GeoToken, beam"
 METHODS = ["1-NN", "k-NN vote", "gallery retrieval", "flat classifier", GREEDY, BEAM]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import cast
+from typing import Literal, cast
 
 import torch
 from pydantic import BaseModel, ConfigDict
@@ -20,11 +20,18 @@ class AlignmentConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    kind: Literal["sphere"] = "sphere"
+    """Places are read off the sphere, not off a map."""
     feature_width: int = 512
     """Length of the encoder's features."""
     location: LocationEncoderConfig = LocationEncoderConfig()
     initial_scale: float = 1 / 0.07
     """What multiplies a cosine at the start of training (GeoCLIP)."""
+
+    @property
+    def width(self) -> int:
+        """Length of a vector of the common space."""
+        return self.location.width
 
 
 class Alignment(nn.Module):

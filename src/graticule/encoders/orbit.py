@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from itertools import pairwise
-from typing import cast
+from typing import Literal, cast
 
 import torch
 from pydantic import BaseModel, ConfigDict
@@ -25,6 +25,7 @@ class OrbitEncoderConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    kind: Literal["orbit"] = "orbit"
     size: int = 64
     """Pixels on a side."""
     widths: tuple[int, ...] = (32, 64, 160, 288)
@@ -74,6 +75,10 @@ class OrbitEncoder(nn.Module):
             torch.rot90(colours, 4 // self.config.turns * k, dims=(2, 3)) for k in range(self.config.turns)
         )
         return torch.stack([self(view) for view in turned]).mean(0)
+
+    def for_inference(self) -> OrbitEncoder:
+        """A faster copy that is neither trained nor saved any more; see `folded`."""
+        return folded(self)
 
 
 def channels_last(encoder: OrbitEncoder) -> OrbitEncoder:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -16,23 +16,24 @@ from rich.table import Table
 from rich.text import Text
 from torch import Tensor
 
-from graticule.alignment.model import Alignment
 from graticule.data.orbit.mosaic import Mosaic, training_mosaic_path
 from graticule.data.orbit.views import Split, Views
 from graticule.data.truth import read_truth
 from graticule.earth.distance import haversine_km
 from graticule.errors import InputError, PictureError
-from graticule.evaluation.baselines import FlatClassifier, gallery_retrieval, neighbour_vote
+from graticule.evaluation.baselines import FlatClassifier, neighbour_vote
 from graticule.evaluation.comparison import Comparison, Difference, paired_difference
 from graticule.evaluation.metrics import Estimate, Summary, summarise
 from graticule.images.batches import read_batches
 from graticule.locator import Decode, answers, search
 from graticule.model import Model
+from graticule.retrieval.exact import ExactIndex
 
 __all__ = ["Report", "evaluate", "judge_features"]
 
 VIEWS = 10_000
-GREEDY, BEAM = "GeoToken, greedy", "GeoToken, beam"
+NEIGHBOURS = 15
+"""k of the vote, for models whose cell model reads no neighbours itself."""
 _BATCH = 256
 
 
@@ -45,7 +46,7 @@ class Report:
         pictures: what was judged on, in words.
         refused: pictures that could not be read.
         summaries: method -> figures with 95 % bootstrap intervals.
-        best: whichever GeoToken decoding has the higher GeoScore.
+        best: whichever decoding of the model's cells has the higher GeoScore.
         differences: baseline -> `best` less that baseline, paired on the same pictures.
     """
 
@@ -61,7 +62,7 @@ class Report:
         return asdict(self)
 
     def table(self) -> RenderableType:
-        """For a terminal: figures, then how much the best GeoToken decoding differs from each baseline."""
+        """For a terminal: figures, then how much the model's best decoding differs from each baseline."""
         any_summary = next(iter(self.summaries.values()))
         thresholds = list(any_summary.within)
         title = f"{self.model} on {self.pictures}: {any_summary.count} pictures"
@@ -127,51 +128,62 @@ def judge_features(
     """Every method on the same features.
 
     Args:
-        model: brings gallery, alignment, GeoToken and baselines.
+        model: brings gallery, alignment, cell model and baselines.
         features: (B, F) float32 encoder features.
         lat_lon: (B, 2) degrees, the truth.
         pictures: what they are, in words.
         refused: pictures that could not be read.
     """
-    answered = {name: method(features) for name, method in _methods(model).items()}
+    own, baselines = _decodings(model), _baselines(model)
+    answered = {name: method(features) for name, method in {**baselines, **own}.items()}
     km = {name: haversine_km(*lat_lon.T, *points.numpy().T) for name, points in answered.items()}
     summaries = {name: summarise(distances) for name, distances in km.items()}
-    best = max((GREEDY, BEAM), key=lambda name: summaries[name].geoscore.value)
-    differences = {n: paired_difference(km[best], d) for n, d in km.items() if n not in (GREEDY, BEAM)}
+    best = max(own, key=lambda name: summaries[name].geoscore.value)
+    differences = {name: paired_difference(km[best], km[name]) for name in baselines}
     return Report(model.config.name, pictures, refused, summaries, best, differences)
 
 
-def _methods(model: Model) -> dict[str, Callable[[Tensor], Tensor]]:
-    """Name -> features (B, F) to answers (B, 2) degrees."""
+Method = Callable[[Tensor], Tensor]
+"""(B, F) features -> (B, 2) degrees."""
 
-    def vote(neighbours: int) -> Callable[[Tensor], Tensor]:
-        return lambda features: neighbour_vote(
-            model.alignment.images(features), model.gallery, model.index, neighbours=neighbours
-        )
 
-    def geotoken(decode: Decode) -> Callable[[Tensor], Tensor]:
+def _decodings(model: Model) -> dict[str, Method]:
+    """The model's own answers."""
+
+    def method(decode: Decode) -> Method:
         def answer(features: Tensor) -> Tensor:
             points = []
             for part in torch.split(features, _BATCH):
                 found = search(model, model.query_of_features(part), decode)
-                points.append(answers(found[-1], model.geotoken.scheme))
+                points.append(answers(found[-1], model.cell_model.scheme))
             return torch.cat(points)
 
         return answer
 
-    methods: dict[str, Callable[[Tensor], Tensor]] = {
-        "1-NN": vote(1),
-        "k-NN vote": vote(model.config.geotoken.neighbours),
-        "gallery retrieval": lambda f: _retrieve(model.alignment, f, model),
-    }
+    return {f"{model.cell_model_name}, {decode}": method(decode) for decode in get_args(Decode)}
+
+
+def _baselines(model: Model) -> dict[str, Method]:
+    """What the same features say without the cell model."""
+
+    def vote(neighbours: int) -> Method:
+        return lambda features: neighbour_vote(
+            model.alignment.images(features), model.gallery, model.index, neighbours=neighbours
+        )
+
+    def retrieve(features: Tensor) -> Tensor:
+        """The gallery's place whose location vector is most similar to the picture (GeoCLIP, sec. 3.4)."""
+        places = ExactIndex(model.location_vectors())
+        return model.gallery.lat_lon[places.search(model.alignment.images(features), 1)[1][:, 0]]
+
+    methods: dict[str, Method] = {}
+    if model.config.gallery_of == "pictures":
+        methods |= {"1-NN": vote(1), "k-NN vote": vote(model.config.neighbours or NEIGHBOURS)}
+    methods["gallery retrieval"] = retrieve
     classifier = model.extras.get("baseline-classifier")
     if classifier is not None:
         methods["flat classifier"] = FlatClassifier.restored(classifier).answer
-    return methods | {GREEDY: geotoken("greedy"), BEAM: geotoken("beam")}
-
-
-def _retrieve(alignment: Alignment, features: Tensor, model: Model) -> Tensor:
-    return gallery_retrieval(alignment.images(features), model.gallery, alignment)
+    return methods
 
 
 def _orbit_features(

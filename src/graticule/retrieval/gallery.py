@@ -1,4 +1,4 @@
-"""The gallery: pictures whose places are known, as vectors."""
+"""The gallery: known places, with what a picture taken there looks like."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ __all__ = ["Gallery"]
 
 @dataclass(frozen=True)
 class Gallery:
-    """N pictures whose places are known.
+    """N known places.
 
     Attributes:
         lat_lon: (N, 2) float64, degrees.
-        vectors: (N, D) float32, location-aligned unit vectors of the pictures.
+        vectors: (N, D) float32 unit vectors in the alignment's space: of pictures taken at the places or, where there
+            are coordinates alone (GeoCLIP), of the places.
     """
 
     lat_lon: Tensor

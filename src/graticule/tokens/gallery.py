@@ -12,13 +12,30 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from graticule.earth.cells import TokenScheme
 from graticule.errors import ConfigError
 from graticule.tokens.query import Query
 
-__all__ = ["GalleryCellModel", "GalleryState"]
+__all__ = ["GalleryCellModel", "GalleryCellModelConfig", "GalleryState"]
+
+
+class GalleryCellModelConfig(BaseModel):
+    """How a gallery answers; the places and vectors are the gallery's own.
+
+    Attributes:
+        levels: S2 level reached by each token; cells of level 14 are 0.6 km wide.
+        temperature: Divides the cosine similarities before the softmax; None for that of the alignment's training.
+        epsilon: Share of the probability spread evenly over the Earth, so that no place is impossible.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    levels: tuple[int, ...] = (0, 2, 4, 6, 8, 10, 12, 14)
+    temperature: float | None = Field(default=None, gt=0)
+    epsilon: float = Field(default=0.0, ge=0, lt=1)
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,8 @@ from graticule.training.schedule import Schedule
 
 __all__ = ["OrbitRecipe", "read_recipe", "train_orbit"]
 
+DOMAIN = "views from above"
+LICENCE = "Apache-2.0"
 PURPOSE = "views of the Earth from above, 300 to 1200 km wide; not street-level photos"
 
 
@@ -211,7 +213,9 @@ def train_orbit(
     model = Model(
         config=ModelConfig(
             name=recipe.name,
+            domain=DOMAIN,
             purpose=PURPOSE,
+            licence=LICENCE,
             encoder=recipe.align.encoder,
             alignment=recipe.align.alignment,
             geotoken=recipe.geotoken.geotoken,
@@ -233,8 +237,8 @@ def train_orbit(
     )
     if not result.finished:
         return False
+    _load_best(tokens.model, folder / "geotoken")
     model.geotoken = tokens.model
-    _load_best(model.geotoken, folder / "geotoken")
 
     report("stage 5 of 5: package")
     stages = {"align": aligned, "classifier": flat_result, "geotoken": result}
@@ -267,7 +271,8 @@ def _feature_sets(recipe: OrbitRecipe) -> dict[str, dict[str, object]]:
 def _same_recipe(recipe: OrbitRecipe, folder: Path) -> None:
     """A folder belongs to one recipe: stages that were finished under another would not fit."""
     path, text = folder / "recipe.json", recipe.model_dump_json(indent=2)
-    if path.exists() and json.loads(path.read_text()) != json.loads(text):
+    # Read as a recipe: one of an earlier version lacks the settings that are newer, which stand at their defaults.
+    if path.exists() and OrbitRecipe.model_validate_json(path.read_bytes()) != recipe:
         raise ConfigError(f"{path}: this folder's run has other settings; name another folder, or delete it.")
     write_whole(path, f"{text}\n".encode())
 
