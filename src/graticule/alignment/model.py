@@ -24,6 +24,8 @@ class AlignmentConfig(BaseModel):
     """Places are read off the sphere, not off a map."""
     feature_width: int = 512
     """Length of the encoder's features."""
+    hidden: int | None = None
+    """Width of the image head's hidden layer; None: the head is linear, for encoders trained together with it."""
     location: LocationEncoderConfig = LocationEncoderConfig()
     initial_scale: float = 1 / 0.07
     """What multiplies a cosine at the start of training (GeoCLIP)."""
@@ -40,7 +42,7 @@ class Alignment(nn.Module):
     def __init__(self, config: AlignmentConfig | None = None) -> None:
         super().__init__()
         self.config = config = config or AlignmentConfig()
-        self.image_head = nn.Linear(config.feature_width, config.location.width)
+        self.image_head = _head(config.feature_width, config.hidden, config.location.width)
         self.location_encoder = LocationEncoder(config.location)
         self.log_scale = nn.Parameter(torch.tensor(math.log(config.initial_scale)))
 
@@ -56,3 +58,9 @@ class Alignment(nn.Module):
     def locations(self, lat_lon: Tensor) -> Tensor:
         """(B, 2) degrees -> (B, D) unit vectors."""
         return cast(Tensor, self.location_encoder(lat_lon))
+
+
+def _head(incoming: int, hidden: int | None, outgoing: int) -> nn.Module:
+    if hidden is None:
+        return nn.Linear(incoming, outgoing)
+    return nn.Sequential(nn.Linear(incoming, hidden), nn.ReLU(), nn.Linear(hidden, outgoing))
