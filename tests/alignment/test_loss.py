@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from graticule.alignment.loss import info_nce, nearby, scattered
+from graticule.alignment.loss import info_nce, nearby, scattered, surroundings
 from graticule.earth.distance import destination, haversine_km
 
 latitudes = st.one_of(st.floats(-90, 90), st.sampled_from([-90.0, 90.0, 0.0, 89.999999]))
@@ -131,3 +131,14 @@ def test_a_policy_sees_batch_and_queue_and_not_the_local_places():
         reweigh=lambda logits: seen.append(logits.shape) or logits,
     )
     assert seen == [(3, 8)]
+
+
+def test_surroundings_lie_within_the_range_on_all_scales():
+    here = torch.tensor([[50.0, 179.9]], dtype=torch.float64).repeat(500, 1)
+    around = surroundings(here, 4, within_km=(10.0, 1000.0), generator=torch.Generator().manual_seed(0))
+    km = haversine_km(50.0, 179.9, *around.flatten(0, 1).T.numpy())
+    assert around.shape == (500, 4, 2)
+    assert 9.999 < km.min() < 11
+    assert 900 < km.max() < 1000.001
+    assert np.mean(km < 100) == pytest.approx(0.5, abs=0.05)
+    assert surroundings(here, 0, within_km=(10.0, 20.0), generator=torch.Generator()).shape == (500, 0, 2)

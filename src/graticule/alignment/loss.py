@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -10,7 +11,7 @@ from torch.nn import functional
 
 from graticule.earth.distance import EARTH_RADIUS_KM
 
-__all__ = ["info_nce", "nearby", "scattered"]
+__all__ = ["info_nce", "nearby", "scattered", "surroundings"]
 
 
 def info_nce(
@@ -89,3 +90,23 @@ def scattered(lat_lon: Tensor, *, sigma_m: float, generator: torch.Generator) ->
     noise = torch.randn(len(lat_lon), 2, dtype=torch.float64, generator=generator)
     distance_km, bearing = noise.norm(dim=1) * sigma_m / 1000, torch.atan2(noise[:, 0], noise[:, 1])
     return nearby(lat_lon, distance_km[:, None], bearing[:, None])[:, 0]
+
+
+def surroundings(
+    lat_lon: Tensor, count: int, *, within_km: tuple[float, float], generator: torch.Generator
+) -> Tensor:
+    """Places around others, in any direction, their distances spread evenly over the scales of a range.
+
+    Args:
+        lat_lon: (B, 2) degrees.
+        count: M, places around each.
+        within_km: the nearest and the farthest.
+        generator: draws them.
+
+    Returns:
+        (B, M, 2) degrees.
+    """
+    shape = (len(lat_lon), count)
+    nearest, farthest = math.log(within_km[0]), math.log(within_km[1])
+    distance_km = torch.exp(nearest + (farthest - nearest) * torch.rand(shape, generator=generator))
+    return nearby(lat_lon, distance_km, 2 * math.pi * torch.rand(shape, generator=generator))

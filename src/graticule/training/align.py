@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
 from graticule.alignment.cell_head import CellHead
-from graticule.alignment.loss import info_nce, nearby
+from graticule.alignment.loss import info_nce, surroundings
 from graticule.alignment.model import Alignment, AlignmentConfig
 from graticule.alignment.queue import LocationQueue
 from graticule.data.orbit.camera import render
@@ -89,10 +87,7 @@ class AlignTask:
 
     def _contrast(self, features: Tensor, lat_lon: Tensor, generator: torch.Generator) -> Tensor:
         config, alignment, queue = self.config, self.model.alignment, self.model.queue
-        shape = (len(lat_lon), config.local)
-        near, far = math.log(config.local_km[0]), math.log(config.local_km[1])
-        distance = torch.exp(near + (far - near) * torch.rand(shape, generator=generator))
-        around = nearby(lat_lon, distance, 2 * math.pi * torch.rand(shape, generator=generator))
+        around = surroundings(lat_lon, config.local, within_km=config.local_km, generator=generator)
         past = queue.past()
         places = alignment.locations(torch.cat([lat_lon, past, around.flatten(0, 1)]))
         own, queued, local = torch.split(places, [len(lat_lon), len(past), around.shape[0] * around.shape[1]])
@@ -101,7 +96,7 @@ class AlignTask:
             own,
             scale=alignment.scale,
             past=queued if len(past) else None,
-            local=local.view(*shape, -1) if config.local else None,
+            local=local.view(*around.shape[:2], places.shape[1]),
         )
 
     def validate(self) -> dict[str, float]:

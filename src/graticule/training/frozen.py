@@ -11,7 +11,7 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
-from graticule.alignment.loss import info_nce, scattered
+from graticule.alignment.loss import info_nce, scattered, surroundings
 from graticule.alignment.model import Alignment, AlignmentConfig
 from graticule.alignment.policies import POLICIES, PolicyConfig, pairs_of, reweigh
 from graticule.alignment.queue import LocationQueue
@@ -43,6 +43,9 @@ class FrozenAlignConfig(BaseModel):
     """Pictures that come into a batch together: runs along the Hilbert curve. 1: a batch is from all over the world,
     and two of its places are seldom within 100 km."""
     queue: int = 4096
+    local: int = 0
+    """Wrong answers drawn around each right one, at `local_km`: places without pictures, which no policy weighs."""
+    local_km: tuple[float, float] = (12.0, 400.0)
     batch_noise_m: float = 150.0
     """Standard deviation of the noise on the batch's coordinates (GeoCLIP)."""
     queue_noise_m: float = 1000.0
@@ -123,13 +126,15 @@ class FrozenAlignTask:
         noise = step_generator(config.seed, step, stream=_NOISE)
         own = scattered(clean, sigma_m=config.batch_noise_m, generator=noise)
         queued = scattered(queue.past(), sigma_m=config.queue_noise_m, generator=noise)
-        places = alignment.locations(torch.cat([own, queued]))
-        images = alignment.images(features)
+        around = surroundings(clean, config.local, within_km=config.local_km, generator=noise)
+        places = alignment.locations(torch.cat([own, queued, around.flatten(0, 1)]))
+        right, past, local = torch.split(places, [len(own), len(queued), around.shape[0] * config.local])
         loss = info_nce(
-            images,
-            places[: len(own)],
+            alignment.images(features),
+            right,
             scale=alignment.scale,
-            past=places[len(own) :],
+            past=past,
+            local=local.view(*around.shape[:2], places.shape[1]),
             reweigh=self._policy(step, features, clean),
         )
         queue.push(clean, features)
