@@ -153,3 +153,63 @@ def test_candidates_know_where_they_are(model):
     assert lat_lon.dtype == torch.float64
     tokens = model.scheme.encode(lat_lon[1, :, 0].numpy(), lat_lon[1, :, 1].numpy())
     assert torch.equal(torch.from_numpy(tokens), found.tokens[1])
+
+
+class OnlyCells:
+    """A mask that leaves the given complete sequences (N, T)."""
+
+    def __init__(self, scheme, sequences):
+        self.scheme, self.sequences = scheme, sequences
+
+    def children(self, prefixes):
+        step = prefixes.shape[-1]
+        same = (prefixes[:, :, None] == self.sequences[:, :step]).all(-1)  # (B, W, N)
+        tokens = torch.arange(self.scheme.vocabulary[step])
+        return (same[..., None] & (self.sequences[:, step, None] == tokens)).any(2)
+
+
+ISLANDS = torch.tensor([[0, 1, 2], [0, 3, 3], [4, 0, 0], [4, 0, 1]])
+
+
+@pytest.mark.parametrize("width", [4, 5, 96, 500])
+def test_under_a_mask_a_beam_is_the_ranking_of_its_cells(model, width):
+    found = beam(model, pictures(3, 1), width=width, mask=OnlyCells(model.scheme, ISLANDS))
+    assert found.tokens.shape == (2, min(width, 96), 3)
+    for row, picture in enumerate((3, 1)):
+        leaves, log_probs = model.every_leaf(picture)
+        allowed = (leaves[:, None] == ISLANDS).all(-1).any(1)
+        totals, order = log_probs[allowed].sum(-1).sort(descending=True)
+        assert torch.equal(found.tokens[row, :4], leaves[allowed][order])
+        torch.testing.assert_close(found.log_probs[row, :4], totals)
+        torch.testing.assert_close(found.token_log_probs[row, :4], log_probs[allowed][order])
+        assert (found.log_probs[row, 4:] == -torch.inf).all()
+        assert not found.token_log_probs[row].isnan().any()
+
+
+def test_under_a_mask_every_frontier_sums_to_what_the_model_gives_the_cells(model):
+    steps = frontiers(model, pictures(3), width=96, mask=OnlyCells(model.scheme, ISLANDS))
+    assert [int(step.log_probs.isfinite().sum()) for step in steps] == [2, 3, 4]
+    held = torch.stack([step.log_probs.exp().sum() for step in steps])
+    assert (held.diff() < 0).all(), "a cell that is only partly allowed counts in full until it is divided"
+
+
+def test_under_a_mask_greedy_takes_the_best_token_left(model):
+    found = greedy(model, pictures(4), mask=OnlyCells(model.scheme, ISLANDS[1:2]))
+    assert found.tokens[0, 0].tolist() == [0, 3, 3]
+    leaves, log_probs = model.every_leaf(4)
+    own = log_probs[(leaves == ISLANDS[1]).all(-1)]
+    torch.testing.assert_close(found.token_log_probs[0], own)
+
+
+def test_a_mask_of_everything_changes_nothing(model):
+    every, _ = model.every_leaf(0)
+    masked = beam(model, pictures(3, 1), width=7, mask=OnlyCells(model.scheme, every))
+    plain = beam(model, pictures(3, 1), width=7)
+    assert torch.equal(masked.tokens, plain.tokens)
+    assert torch.equal(masked.log_probs, plain.log_probs)
+
+
+def test_where_the_model_gives_a_mask_nothing_there_is_no_answer(model):
+    model.tables[0][:, 0, 4] = -torch.inf
+    found = greedy(model, pictures(4), mask=OnlyCells(model.scheme, ISLANDS[2:]))
+    assert found.log_probs[0, 0] == -torch.inf

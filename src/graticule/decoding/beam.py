@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import torch
-
-from graticule.decoding.candidates import Candidates
+from graticule.decoding.candidates import Candidates, ChildMask, inside
 from graticule.errors import ConfigError
 from graticule.tokens.contract import CellModel, StateT
 from graticule.tokens.query import Query
@@ -12,7 +10,7 @@ from graticule.tokens.query import Query
 __all__ = ["beam", "frontiers"]
 
 
-def beam(model: CellModel[StateT], query: Query, *, width: int) -> Candidates:
+def beam(model: CellModel[StateT], query: Query, *, width: int, mask: ChildMask | None = None) -> Candidates:
     """Keep the `width` most probable prefixes at every step (GeoToken, sec. III-C).
 
     There are only as many prefixes as there are cells: the beam starts with the faces and fills as it
@@ -22,18 +20,25 @@ def beam(model: CellModel[StateT], query: Query, *, width: int) -> Candidates:
         model: Any cell model, in eval mode if it has one.
         query: B pictures.
         width: The most prefixes to keep, 1 or more.
+        mask: Where to stay; all of the Earth if not said.
 
     Returns:
-        `min(width, leaves)` candidates a picture, best first.
+        `min(width, leaves)` candidates a picture, best first. Where the mask leaves fewer, the surplus
+        entries come last, with a log-probability of -inf.
 
     Raises:
         ConfigError: `width` is not positive.
     """
-    return frontiers(model, query, width=width)[-1]
+    return frontiers(model, query, width=width, mask=mask)[-1]
 
 
 def frontiers(
-    model: CellModel[StateT], query: Query, *, width: int, shown: int | None = None
+    model: CellModel[StateT],
+    query: Query,
+    *,
+    width: int,
+    shown: int | None = None,
+    mask: ChildMask | None = None,
 ) -> list[Candidates]:
     """What the beam holds after every step: cells of each level, best first, the finest last.
 
@@ -48,6 +53,8 @@ def frontiers(
         query: B pictures.
         width: The most prefixes to follow, 1 or more.
         shown: The most cells to give after each step; `width` if not said, and at least that.
+        mask: Where to stay; all of the Earth if not said. Log-probabilities remain the model's own, so that
+            those of one frontier sum to the probability of what the mask leaves, if the beam holds it all.
 
     Returns:
         T candidates; those of step t are prefixes of t + 1 tokens.
@@ -59,23 +66,16 @@ def frontiers(
         raise ConfigError(f"beam width is {width}: it must be 1 or more.")
     state = model.begin(query)
     log_probs = model.next_log_probs(state)  # (B, W, V)
-    scores = log_probs.new_zeros(query.batch_size, 1)
-    token_log_probs = log_probs.new_empty(query.batch_size, 1, 0)
-    tokens = torch.empty_like(token_log_probs, dtype=torch.int64)
-    pictures = torch.arange(query.batch_size, device=log_probs.device).unsqueeze(1)
+    kept = Candidates.empty_prefix(log_probs)
     steps: list[Candidates] = []
     for left in reversed(range(model.scheme.length)):
-        extended = (scores.unsqueeze(-1) + log_probs).flatten(1)  # (B, W * V)
-        scores, chosen = extended.topk(min(max(width, shown or 0), extended.shape[1]), dim=1)
-        parents, token = chosen // log_probs.shape[-1], chosen % log_probs.shape[-1]
-        token_log_prob = log_probs.flatten(1).gather(1, chosen)
-        tokens = torch.cat([tokens[pictures, parents], token.unsqueeze(-1)], dim=-1)
-        token_log_probs = torch.cat(
-            [token_log_probs[pictures, parents], token_log_prob.unsqueeze(-1)], dim=-1
-        )
-        steps.append(Candidates(tokens=tokens, token_log_probs=token_log_probs, log_probs=scores))
+        log_probs = inside(log_probs, kept.tokens, mask=mask)
+        totals = (kept.log_probs.unsqueeze(-1) + log_probs).flatten(1)  # (B, W * V)
+        chosen = totals.topk(min(max(width, shown or 0), totals.shape[1]), dim=1).indices
+        steps.append(kept.extended(log_probs, chosen))
         if left:
-            scores, tokens, token_log_probs = scores[:, :width], tokens[:, :width], token_log_probs[:, :width]
-            state = model.advance(state, parents[:, :width], token[:, :width])
+            kept = steps[-1].best(width)
+            parents = chosen[:, :width] // log_probs.shape[-1]
+            state = model.advance(state, parents, kept.tokens[..., -1])
             log_probs = model.next_log_probs(state)
     return steps

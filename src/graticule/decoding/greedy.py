@@ -2,34 +2,26 @@
 
 from __future__ import annotations
 
-import torch
-
-from graticule.decoding.candidates import Candidates
+from graticule.decoding.beam import beam
+from graticule.decoding.candidates import Candidates, ChildMask
 from graticule.tokens.contract import CellModel, StateT
 from graticule.tokens.query import Query
 
 __all__ = ["greedy"]
 
 
-def greedy(model: CellModel[StateT], query: Query) -> Candidates:
-    """Follow the most probable token at every step (GeoToken, sec. III-C).
+def greedy(model: CellModel[StateT], query: Query, *, mask: ChildMask | None = None) -> Candidates:
+    """Follow the most probable token at every step (GeoToken, sec. III-C): a beam of one.
 
     The answer need not be the most probable cell: a less likely face may hold a more likely place.
 
     Args:
         model: Any cell model, in eval mode if it has one.
         query: B pictures.
+        mask: Where to stay; all of the Earth if not said.
 
     Returns:
-        One candidate a picture, W = 1.
+        One candidate a picture, W = 1. Its log-probability is -inf if the model gives nothing to the cells
+        that the mask leaves on its way.
     """
-    state = model.begin(query)
-    best = model.next_log_probs(state).max(dim=-1)
-    tokens, log_probs = [best.indices], [best.values]
-    for _ in range(1, model.scheme.length):
-        state = model.advance(state, torch.zeros_like(best.indices), best.indices)
-        best = model.next_log_probs(state).max(dim=-1)
-        tokens.append(best.indices)
-        log_probs.append(best.values)
-    token_log_probs = torch.stack(log_probs, dim=-1)
-    return Candidates(torch.stack(tokens, dim=-1), token_log_probs, token_log_probs.sum(-1))
+    return beam(model, query, width=1, mask=mask)
