@@ -168,7 +168,11 @@ class Attention(nn.Module):
 
     def keys_values(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """`(..., n, d)` to two of `(..., h, n, d/h)`."""
-        keys, values = self.key_value(x).chunk(2, dim=-1)
+        return self.split_keys_values(self.key_value(x))
+
+    def split_keys_values(self, keys_values: Tensor) -> tuple[Tensor, Tensor]:
+        """`(..., n, 2d)` to two views `(..., h, n, d/h)`."""
+        keys, values = keys_values.chunk(2, dim=-1)
         return self._split(keys), self._split(values)
 
     def attend(
@@ -250,25 +254,25 @@ class DecoderBlock(nn.Module):
         mask: Tensor | None = None,
         cache: Tensor | None = None,
     ) -> Tensor:
-        """Run the block over whole prefixes, or over their last position alone.
+        """Run the block over whole prefixes, or over their newest position alone.
 
         Args:
             x: `(B, W, n, d)`; n = 1 with a cache.
             memory: This block's keys and values of the memory, `(B, h, M, d/h)` each.
             mask: `(B, 1, 1, M)`, true where the memory may be seen.
-            cache: `(2, B, W, h, t, d/h)`, keys and values of the prefixes; the last slot is written here.
+            cache: `(t, B * W, 2d)`, keys and values along the prefixes; the newest are written here.
 
         Returns:
             `(B, W, n, d)`.
         """
-        seen = self.self_step.before(x)
-        queries = self.self_attention.queries(seen)
-        keys, values = self.self_attention.keys_values(seen)
+        seen = self.self_step.before(x).flatten(0, 1)  # (B * W, n, d)
+        queries, keys_values = self.self_attention.queries(seen), self.self_attention.key_value(seen)
         if cache is not None:
-            cache[0, ..., -1:, :], cache[1, ..., -1:, :] = keys, values
-            keys, values = cache[0], cache[1]
-        prefixes = (part.flatten(0, 1) for part in (queries, keys, values))
-        mixed = self.self_attention.attend(*prefixes, causal=cache is None)
+            cache[-1] = keys_values.squeeze(1)
+            keys_values = cache.transpose(0, 1)
+        mixed = self.self_attention.attend(
+            queries, *self.self_attention.split_keys_values(keys_values), causal=cache is None
+        )
         x = self.self_step.after(x, mixed.view_as(x))
         # The W prefixes of a picture are more queries on one memory, which is never repeated for them.
         queries = self.cross_attention.queries(self.cross_step.before(x).flatten(1, 2))
@@ -394,13 +398,13 @@ class DecoderState:
     Attributes:
         tokens: `(B, W, t)` int64.
         hidden: `(B, W, d)`, the decoder's output after each prefix.
-        cache: `(layers, 2, B, W, h, t + 1, d/h)`, self-attention keys and values (the start counts as one).
+        cache: Each layer's keys and values along the prefixes, `(t + 1, B * W, 2d)`; the start counts as one.
         memory: Each layer's keys and values of the memory, `(B, h, M, d/h)`: computed once a picture.
     """
 
     tokens: Tensor
     hidden: Tensor
-    cache: Tensor
+    cache: tuple[Tensor, ...]
     memory: tuple[tuple[Tensor, Tensor], ...]
 
     @property
@@ -562,12 +566,11 @@ class GeoToken(nn.Module):
     def begin(self, query: Query) -> DecoderState:
         """The state of the empty prefix; see `CellModel`."""
         memory, _ = self._memory(query)
-        size, heads = query.batch_size, self.config.heads
-        width = self.config.d_model // heads
+        size, d_model = query.batch_size, self.config.d_model
         return self._step(
             tokens=torch.empty(size, 1, 0, dtype=torch.int64, device=memory.device),
             x=self.dropout(self.start + self.positions[0]).expand(size, 1, 1, -1),
-            cache=memory.new_empty(len(self.decoder), 2, size, 1, heads, 1, width),
+            cache=tuple(memory.new_empty(1, size, 2 * d_model) for _ in self.decoder),
             memory=tuple(block.cross_attention.keys_values(memory) for block in self._blocks()),
         )
 
@@ -587,13 +590,18 @@ class GeoToken(nn.Module):
         x = self.token(tokens + self.offsets[step])
         if self.prefix_place is not None:
             x = x + self.prefix_place(self._centres(prefixes))
-        # The cache follows its prefixes, with one slot more for the token that each block will write.
-        cache = F.pad(state.cache[:, :, pictures, parents], (0, 0, 0, 1))
+        rows = (pictures * state.tokens.shape[1] + parents).flatten()
+        cache = tuple(_continued(kept, rows) for kept in state.cache)
         x = self.dropout(x + self.positions[step + 1]).unsqueeze(2)
         return self._step(tokens=prefixes, x=x, cache=cache, memory=state.memory)
 
     def _step(
-        self, *, tokens: Tensor, x: Tensor, cache: Tensor, memory: tuple[tuple[Tensor, Tensor], ...]
+        self,
+        *,
+        tokens: Tensor,
+        x: Tensor,
+        cache: tuple[Tensor, ...],
+        memory: tuple[tuple[Tensor, Tensor], ...],
     ) -> DecoderState:
         for block, kept, seen in zip(self._blocks(), cache, memory, strict=True):
             x = block(x, seen, cache=kept)
@@ -602,3 +610,21 @@ class GeoToken(nn.Module):
     def _check_open(self, state: DecoderState) -> None:
         if state.length >= self.scheme.length:
             raise ValueError(f"the prefixes are complete: all {self.scheme.length} tokens are chosen.")
+
+
+def _continued(cache: Tensor, rows: Tensor) -> Tensor:
+    """The keys and values of the prefixes that go on, and room for one position more.
+
+    Written once into place: at this size, time goes into touching memory. Positions come first, so that a
+    layer's newest ones lie together.
+
+    Args:
+        cache: `(t, N, 2d)`.
+        rows: `(N',)`, which of the N prefixes each continues.
+
+    Returns:
+        `(t + 1, N', 2d)`, the last position not yet written.
+    """
+    longer = cache.new_empty(len(cache) + 1, len(rows), cache.shape[-1])
+    torch.index_select(cache, 1, rows, out=longer[:-1])
+    return longer
