@@ -1,5 +1,6 @@
 """The whole road with a tiny model: order, refusals, and uncertainty that means what it says."""
 
+import shutil
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -142,11 +143,18 @@ def test_a_missing_model_says_how_to_get_one(tmp_path):
         Geolocator.load(tmp_path)
 
 
-def test_models_that_came_along_are_listed(tiny_model_folder, monkeypatch):
+def test_models_are_listed_whether_or_not_they_are_installed(tiny_model_folder, tmp_path, monkeypatch):
     monkeypatch.setattr("graticule.locator.shipped_models", lambda: {"orbit": tiny_model_folder})
-    [model] = list_models()
-    assert model.name == "orbit"
-    assert "not street-level" in model.purpose
+    monkeypatch.setenv("GRATICULE_MODELS", str(tmp_path))
+    orbit, geoclip = list_models()
+    assert (orbit.name, orbit.domain, orbit.licence, orbit.installed) == (
+        "orbit", "views from above", "Apache-2.0", True
+    )  # fmt: skip
+    files = [path for path in tiny_model_folder.iterdir() if path.name != "manifest.json"]
+    assert orbit.disk_bytes == sum(path.stat().st_size for path in files)
+    assert (geoclip.name, geoclip.domain, geoclip.installed) == ("geoclip", "street-level photos", False)
+    shutil.copytree(tiny_model_folder, tmp_path / "geoclip")
+    assert {model.name: model.installed for model in list_models()} == {"orbit": True, "geoclip": True}
 
 
 # --- How sure: a cell model whose certainty is set by hand ------------------------------------------------

@@ -13,13 +13,24 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from safetensors.torch import save
+from safetensors.torch import load, save
 
 from graticule import store
 from graticule.encoders.orbit import OrbitEncoder
 from graticule.errors import InputError, ModelFormatError, ModelNotFoundError
 from graticule.model import Model
-from graticule.store import ModelFolder, make_folder, pack, save_folder, shipped_models, unpack, write_whole
+from graticule.store import (
+    ModelFolder,
+    default_model,
+    installed_models,
+    make_folder,
+    models_folder,
+    pack,
+    save_folder,
+    shipped_models,
+    unpack,
+    write_whole,
+)
 from graticule.training.orbit import PACKING
 
 shapes = st.lists(st.integers(1, 5), max_size=4)
@@ -63,12 +74,29 @@ def test_what_float16_cannot_hold_stays_float32():
     assert torch.equal(unpack(pack({"x": large}, "float16"))["x"], large)
 
 
+def test_float32_and_exact_keep_every_bit():
+    halves = torch.randn(5, 7, generator=torch.Generator().manual_seed(0)).half().float()
+    tensors = {
+        "half": halves,
+        "full": halves * 1.0001,
+        "large": torch.tensor([1e6]),
+        "nan": torch.tensor([torch.nan]),
+    }
+    for packing in ("float32", "exact"):
+        packed = pack(tensors, packing)
+        restored = unpack(packed)
+        assert all(torch.equal(restored[name], tensors[name]) for name in ("half", "full", "large"))
+        assert restored["nan"].isnan().all()
+        assert packed["full"].dtype == packed["large"].dtype == torch.float32
+        assert packed["half"].dtype == (torch.float16 if packing == "exact" else torch.float32)
+
+
 def test_int8_survives_rows_of_zeros_and_strided_tensors():
     rows = torch.tensor([[0.0, 0.0], [3.0, -1.5]])
     torch.testing.assert_close(unpack(pack({"x": rows}, "int8"))["x"], rows, atol=0.013, rtol=0)
     filters = torch.randn(4, 3, 2, 2).contiguous(memory_format=torch.channels_last)
     for packing in ("float16", "int8"):
-        stored = store.load(store.save(pack({"x": filters}, packing)))
+        stored = load(save(pack({"x": filters}, packing)))
         torch.testing.assert_close(unpack(stored)["x"], filters, atol=0.02, rtol=0)
 
 
@@ -201,6 +229,58 @@ def test_a_pickle_is_never_run(folder, tmp_path, signed):
     assert not marker.exists()
 
 
+def test_what_is_read_is_what_the_library_reads(folder):
+    tensors = {
+        "matrix": torch.randn(3, 5),
+        "number": torch.tensor(2.5),
+        "none": torch.empty(0, 4),
+        "half": torch.randn(3).half(),
+        "brain": torch.randn(3).bfloat16(),
+        "degrees": torch.randn(2, dtype=torch.float64),
+        "counts": torch.arange(3),
+        "bytes": torch.arange(5, dtype=torch.uint8),
+        "small": torch.arange(-2, 3, dtype=torch.int8),
+        "seen": torch.tensor([True, False, True]),
+    }
+    data = save(tensors, metadata={"made": "by hand"})
+    resigned(folder, "weights.safetensors", data)
+    found, expected = ModelFolder(folder).tensors("weights.safetensors"), unpack(load(data))
+    assert found.keys() == expected.keys()
+    for name, tensor in expected.items():
+        assert (found[name].dtype, found[name].shape) == (tensor.dtype, tensor.shape), name
+        assert torch.equal(found[name], tensor), name
+
+
+def safetensors_of(header, body=b""):
+    head = json.dumps(header).encode()
+    return len(head).to_bytes(8, "little") + head + body
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        [],
+        {"x": []},
+        {"x": {}},
+        {"x": {"dtype": "F32", "shape": [2], "data_offsets": [0, 4]}},
+        {"x": {"dtype": "F32", "shape": [1], "data_offsets": [4, 8]}},
+        {"x": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}},
+        {"x": {"dtype": "F32", "shape": [3], "data_offsets": [0, 12]}},
+        {"x": {"dtype": "F32", "shape": [-1, -2], "data_offsets": [0, 8]}},
+        {"x": {"dtype": "F32", "shape": [2.0], "data_offsets": [0, 8]}},
+        {"x": {"dtype": "F32", "shape": "2", "data_offsets": [0, 8]}},
+        {"x": {"dtype": "F32", "shape": [2], "data_offsets": ["0", "8"]}},
+        {"x": {"dtype": "PICKLE", "shape": [2], "data_offsets": [0, 8]}},
+        {"x": {"dtype": "F32", "shape": [2**70, 0], "data_offsets": [0, 0]}},
+        {name: {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]} for name in "xy"},
+    ],
+)
+def test_headers_that_lie_are_refused(folder, header):
+    resigned(folder, "weights.safetensors", safetensors_of(header, body=bytes(8)))
+    with pytest.raises(ModelFormatError, match=r"weights\.safetensors: not a safetensors file"):
+        ModelFolder(folder).tensors("weights.safetensors")
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -270,6 +350,77 @@ def test_a_shipped_name_wins_over_a_folder_of_that_name(folder, tmp_path, monkey
     assert ModelFolder.find("m").config()["name"] == "m"
     for said in ("./m", str(work / "m"), Path("m")):
         assert ModelFolder.find(said).config()["name"] == "mine"
+
+
+# --- Models that were fetched -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    monkeypatch.setenv("GRATICULE_MODELS", str(tmp_path / "installed"))
+    return tmp_path / "installed"
+
+
+def test_installed_models_are_found_by_name(folder, installed, tmp_path, monkeypatch):
+    assert installed_models() == {}
+    folder.rename(make(installed) / "m")
+    (installed / "half").mkdir()
+    assert installed_models() == {"m": installed / "m"}
+    work = tmp_path / "work"
+    save_folder(work / "m", {"name": "mine"}, PARTS)
+    monkeypatch.chdir(work)
+    assert ModelFolder.find("m").config()["name"] == "m"
+    assert ModelFolder.find("./m").config()["name"] == "mine"
+
+
+def make(path):
+    path.mkdir(parents=True)
+    return path
+
+
+def test_a_shipped_name_wins_over_an_installed_one(folder, installed):
+    folder.rename(make(installed) / "orbit")
+    assert ModelFolder.find("orbit").path == shipped_models()["orbit"]
+
+
+def test_a_model_that_can_be_fetched_says_how(installed):
+    with pytest.raises(
+        ModelNotFoundError, match="geoclip: not installed yet; `graticule models pull geoclip`"
+    ):
+        ModelFolder.find("geoclip")
+
+
+def test_without_a_name_geoclip_answers_or_nobody(folder, installed):
+    with pytest.raises(ModelNotFoundError) as refusal:
+        default_model()
+    for said in ("`graticule models pull geoclip`", "`--model orbit`", "from above", "300 to 1200 km"):
+        assert said in str(refusal.value)
+    folder.rename(make(installed) / "geoclip")
+    assert default_model() == "geoclip"
+
+
+@pytest.mark.parametrize(
+    ("platform", "variables", "expected"),
+    [
+        ("linux", {}, "home/.local/share/graticule/models"),
+        ("linux", {"XDG_DATA_HOME": "{tmp}/data"}, "data/graticule/models"),
+        ("linux", {"XDG_DATA_HOME": "relative"}, "home/.local/share/graticule/models"),
+        ("linux", {"XDG_DATA_HOME": ""}, "home/.local/share/graticule/models"),
+        ("linux", {"XDG_DATA_HOME": "{tmp}/data", "GRATICULE_MODELS": "{tmp}/mine"}, "mine"),
+        ("linux", {"GRATICULE_MODELS": "~/mine"}, "home/mine"),
+        ("darwin", {"XDG_DATA_HOME": "{tmp}/data"}, "home/Library/Application Support/graticule/models"),
+        ("win32", {"LOCALAPPDATA": "{tmp}/local"}, "local/graticule/models"),
+        ("win32", {}, "home/AppData/Local/graticule/models"),
+    ],
+)
+def test_where_models_are_installed(tmp_path, monkeypatch, platform, variables, expected):
+    for name in ("GRATICULE_MODELS", "XDG_DATA_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(store.sys, "platform", platform)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value.format(tmp=tmp_path))
+    assert models_folder() == tmp_path / expected
 
 
 def test_a_folder_is_made_or_said_why_not(tmp_path, monkeypatch):

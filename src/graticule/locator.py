@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -17,12 +18,13 @@ from graticule.earth.cells import TokenScheme
 from graticule.encoders.contract import ImageEncoder
 from graticule.errors import ConfigError
 from graticule.images.batches import read_batches, walk
-from graticule.model import Model, ModelConfig
+from graticule.model import Model
 from graticule.prediction import MASS, Candidate, Prediction, Refusal, Result, credible_radius_km
-from graticule.store import ModelFolder, shipped_models
+from graticule.registry import OFFERS
+from graticule.store import ModelFolder, installed_models, shipped_models
 from graticule.tokens.query import Query
 
-__all__ = ["BEAM_WIDTH", "Decode", "Geolocator", "answers", "list_models", "search"]
+__all__ = ["BEAM_WIDTH", "Decode", "Geolocator", "ModelListing", "answers", "list_models", "search"]
 
 BEAM_WIDTH = 6
 """Prefixes that beam search follows."""
@@ -31,9 +33,51 @@ SHOWN = 96
 Decode = Literal["greedy", "beam"]
 
 
-def list_models() -> list[ModelConfig]:
-    """The models that came with the package."""
-    return [ModelConfig.model_validate(ModelFolder(path).config()) for path in shipped_models().values()]
+@dataclass(frozen=True)
+class ModelListing:
+    """One line of `list_models`.
+
+    Attributes:
+        name: what `Geolocator.load` takes.
+        domain: the pictures it knows, in a few words.
+        licence: of its weights.
+        disk_bytes: what it takes on disk; about that where it is not installed.
+        installed: whether it can be loaded; `graticule models pull` gets one that is not.
+    """
+
+    name: str
+    domain: str
+    licence: str
+    disk_bytes: int
+    installed: bool
+
+
+def list_models() -> list[ModelListing]:
+    """The models that came with the package, those that are installed, and those that can be fetched.
+
+    Raises:
+        ModelFormatError: a model's manifest or settings can't be read.
+    """
+    listed = {
+        name: _listing(name, ModelFolder(path))
+        for name, path in (installed_models() | shipped_models()).items()
+    }
+    for name, offer in OFFERS.items():
+        listed.setdefault(
+            name, ModelListing(name, offer.domain, offer.licence, offer.disk_bytes, installed=False)
+        )
+    return list(listed.values())
+
+
+def _listing(name: str, folder: ModelFolder) -> ModelListing:
+    config = folder.config()
+    return ModelListing(
+        name,
+        str(config.get("domain", "?")),
+        str(config.get("licence", "?")),
+        folder.disk_bytes(),
+        installed=True,
+    )
 
 
 class Geolocator:
@@ -53,7 +97,7 @@ class Geolocator:
 
     @classmethod
     def load(cls, name_or_folder: str | Path) -> Geolocator:
-        """A shipped model by name, or a model folder by path.
+        """A shipped or installed model by name, or a model folder by path.
 
         Raises:
             ModelNotFoundError: there is no such model.

@@ -106,14 +106,14 @@ class Offer:
     Attributes:
         domain: the pictures it knows, in a few words.
         licence: of its weights.
-        bytes: about what it takes on disk.
+        disk_bytes: about what it takes on disk.
     """
 
     domain: str
     licence: str
-    bytes: int
+    disk_bytes: int
 
 
 OFFERS: Final[Mapping[str, Offer]] = {
-    "geoclip": Offer(domain="street-level photos", licence="MIT", bytes=750_000_000)
+    "geoclip": Offer(domain="street-level photos", licence="MIT", disk_bytes=750_000_000)
 }

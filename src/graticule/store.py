@@ -11,24 +11,50 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors.torch import save
 from torch import Tensor
 
 from graticule.errors import InputError, ModelFormatError, ModelNotFoundError
+from graticule.registry import OFFERS
 
-__all__ = ["ModelFolder", "make_folder", "pack", "save_folder", "shipped_models", "unpack", "write_whole"]
+__all__ = [
+    "ModelFolder",
+    "default_model",
+    "installed_models",
+    "make_folder",
+    "models_folder",
+    "pack",
+    "save_folder",
+    "shipped_models",
+    "unpack",
+    "write_whole",
+]
 
 FORMAT = 1
-Packing = Literal["float16", "int8"]
+Packing = Literal["float16", "int8", "float32", "exact"]
 _SCALE = "/scale"
+_LONGEST_HEADER = 100_000_000
+_DTYPES = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "I64": torch.int64,
+    "I32": torch.int32,
+    "I16": torch.int16,
+    "I8": torch.int8,
+    "U8": torch.uint8,
+    "BOOL": torch.bool,
+}
 
 
 class ModelFolder:
@@ -46,20 +72,24 @@ class ModelFolder:
 
     @classmethod
     def find(cls, name_or_folder: str | Path) -> ModelFolder:
-        """Open a shipped model by name, or a folder by path.
+        """Open a shipped or else an installed model by name, or else a folder by path.
 
         Raises:
-            ModelNotFoundError: there is neither; the message says how to get one.
+            ModelNotFoundError: there is none; the message says how to get one.
         """
-        # A shipped name means the shipped model, whatever lies in the working directory; ./name is the folder.
-        shipped = shipped_models()
-        if isinstance(name_or_folder, str) and name_or_folder in shipped:
-            return cls(shipped[name_or_folder])
+        # A name means the model of that name, whatever lies in the working directory; ./name is the folder.
+        named = installed_models() | shipped_models()
+        if isinstance(name_or_folder, str) and name_or_folder in named:
+            return cls(named[name_or_folder])
         folder = Path(name_or_folder)
         if (folder / "manifest.json").is_file():
             return cls(folder)
+        if name_or_folder in OFFERS:
+            raise ModelNotFoundError(
+                f"{name_or_folder}: not installed yet; `graticule models pull {name_or_folder}` gets it."
+            )
         raise ModelNotFoundError(
-            f"{name_or_folder}: no shipped model has that name (there is: {', '.join(sorted(shipped)) or 'none'}), "
+            f"{name_or_folder}: no model has that name (there is: {', '.join(sorted(named)) or 'none'}), "
             "and no folder at that path holds a manifest.json. `graticule models list` shows what can be used; "
             "`graticule train` makes a model folder."
         )
@@ -73,11 +103,19 @@ class ModelFolder:
         return sorted(n for n in self._digests if n.startswith(prefix) and n.endswith(".safetensors"))
 
     def tensors(self, name: str) -> dict[str, Tensor]:
-        """The tensors of one file, unpacked to float32."""
+        """The tensors of one file, unpacked to float32.
+
+        They are views of the very bytes that were checked: a large part is in memory once.
+        """
+        data = self._verified(name)
         try:
-            return unpack(load(self._verified(name)))
-        except SafetensorError as error:
+            return unpack(_views(data))
+        except (ValueError, KeyError, TypeError, RuntimeError) as error:
             raise ModelFormatError(f"{self.path / name}: not a safetensors file ({error}).") from error
+
+    def disk_bytes(self) -> int:
+        """What the files of the model take on disk."""
+        return sum((self.path / name).stat().st_size for name in self._digests if (self.path / name).exists())
 
     def _json(self, name: str) -> dict[str, Any]:
         try:
@@ -87,9 +125,11 @@ class ModelFolder:
                 f"{self.path / name}: can't be read ({error}); get the model anew."
             ) from error
 
-    def _verified(self, name: str) -> bytes:
+    def _verified(self, name: str) -> bytearray:
         try:
-            data = (self.path / name).read_bytes()
+            with (self.path / name).open("rb") as file:
+                data = bytearray(os.fstat(file.fileno()).st_size)
+                del data[file.readinto(data) :]
         except OSError as error:
             raise ModelFormatError(
                 f"{self.path / name}: missing or unreadable; get the model anew."
@@ -102,7 +142,7 @@ class ModelFolder:
         return data
 
 
-def _object(data: bytes, path: Path) -> dict[str, Any]:
+def _object(data: bytes | bytearray, path: Path) -> dict[str, Any]:
     try:
         content = json.loads(data)
     except ValueError as error:
@@ -110,6 +150,40 @@ def _object(data: bytes, path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ModelFormatError(f"{path}: must be a JSON object; get the model anew.")
     return content
+
+
+def _views(data: bytearray) -> dict[str, Tensor]:
+    """The tensors of a safetensors file, as views of its bytes.
+
+    The library's own reader would copy each. Format: https://github.com/huggingface/safetensors#format; what it
+    demands is demanded here: tensors lie one after another and fill the file.
+
+    Raises:
+        ValueError, KeyError, TypeError, RuntimeError: the bytes are something else.
+    """
+    begin = 8 + int.from_bytes(data[:8], "little")
+    if len(data) < 8 or begin > min(len(data), _LONGEST_HEADER):
+        raise ValueError("the header is longer than the file")
+    header = json.loads(data[8:begin])
+    if not isinstance(header, dict):
+        raise ValueError("the header is no object")
+    header.pop("__metadata__", None)
+    tensors: dict[str, Tensor] = {}
+    at = 0
+    for name, entry in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
+        dtype, shape, (first, last) = _DTYPES[entry["dtype"]], entry["shape"], entry["data_offsets"]
+        count = math.prod(shape)
+        if first != at or count < 0 or last - first != count * dtype.itemsize:
+            raise ValueError(f"{name!r} is not where the header says")
+        tensors[name] = (
+            torch.frombuffer(data, dtype=dtype, count=count, offset=begin + first).view(shape)
+            if count
+            else torch.empty(shape, dtype=dtype)
+        )
+        at = last
+    if at != len(data) - begin:
+        raise ValueError("bytes are left over")
+    return tensors
 
 
 def save_folder(
@@ -131,31 +205,77 @@ def save_folder(
     """
     path.mkdir(parents=True, exist_ok=True)
     (path / "manifest.json").unlink(missing_ok=True)
-    files = {f"{n}.safetensors": save(pack(t, (packing or {}).get(n, "float16"))) for n, t in parts.items()}
-    files["config.json"] = (json.dumps(config, indent=2) + "\n").encode()
-    files |= {name: text.encode() for name, text in (texts or {}).items()}
     for stale in path.glob("*.safetensors"):
-        if stale.name not in files:
+        if stale.stem not in parts:
             stale.unlink()
-    for name, data in files.items():
+
+    def files() -> Iterator[tuple[str, bytes]]:
+        """One at a time: a part may be large."""
+        for name, tensors in parts.items():
+            yield f"{name}.safetensors", save(pack(tensors, (packing or {}).get(name, "float16")))
+        yield "config.json", (json.dumps(config, indent=2) + "\n").encode()
+        for name, text in (texts or {}).items():
+            yield name, text.encode()
+
+    digests: dict[str, str] = {}
+    for name, data in files():
         write_whole(path / name, data)
-    digests = {name: hashlib.sha256(data).hexdigest() for name, data in sorted(files.items())}
-    write_whole(
-        path / "manifest.json", (json.dumps({"format": FORMAT, "files": digests}, indent=2) + "\n").encode()
-    )
+        digests[name] = hashlib.sha256(data).hexdigest()
+    manifest = {"format": FORMAT, "files": dict(sorted(digests.items()))}
+    write_whole(path / "manifest.json", (json.dumps(manifest, indent=2) + "\n").encode())
 
 
 def shipped_models() -> dict[str, Path]:
     """Name -> folder of the models that came with the package."""
-    root = Path(str(resources.files("graticule"))) / "models"
-    return {p.parent.name: p.parent for p in sorted(root.glob("*/manifest.json"))}
+    return _models_in(Path(str(resources.files("graticule"))) / "models")
+
+
+def models_folder() -> Path:
+    """Where models that are fetched are installed: GRATICULE_MODELS, or else the platform's place for user data."""
+    chosen = os.environ.get("GRATICULE_MODELS")
+    if chosen:
+        return Path(chosen).expanduser()
+    if sys.platform == "darwin":
+        data = Path.home() / "Library" / "Application Support"
+    elif sys.platform == "win32":
+        data = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    else:
+        # The XDG base directory specification: a path that is not absolute is to be ignored.
+        data = Path(os.environ.get("XDG_DATA_HOME") or "")
+        data = data if data.is_absolute() else Path.home() / ".local" / "share"
+    return data / "graticule" / "models"
+
+
+def installed_models() -> dict[str, Path]:
+    """Name -> folder of the models in `models_folder`."""
+    return _models_in(models_folder())
+
+
+def default_model() -> str:
+    """The model that answers where none is named: geoclip, once it is installed.
+
+    Raises:
+        ModelNotFoundError: it is not, and what came with the package would answer most photos with nonsense.
+    """
+    if "geoclip" in installed_models():
+        return "geoclip"
+    raise ModelNotFoundError(
+        "no model is named, and geoclip, which knows photos taken on the ground, is not installed: "
+        "`graticule models pull geoclip` gets it. The model orbit is here, but it knows only views of the Earth from "
+        "above, 300 to 1200 km wide: `--model orbit` uses it."
+    )
+
+
+def _models_in(folder: Path) -> dict[str, Path]:
+    return {path.parent.name: path.parent for path in sorted(folder.glob("*/manifest.json"))}
 
 
 def pack(tensors: Mapping[str, Tensor], packing: Packing) -> dict[str, Tensor]:
     """Make tensors small for storage.
 
-    float16 keeps 11 bits. int8 keeps a matrix's rows (a convolution's filters) each to 1/127 of its largest entry,
-    with the rows' scales beside it; vectors and numbers stay float16 or, where float16 would overflow, float32.
+    float16 keeps 11 bits of a number, float32 all 24; exact is float16 for tensors that lose nothing by it and float32
+    for the others. int8 keeps a matrix's rows (a convolution's filters) each to 1/127 of its largest entry, with the
+    rows' scales beside it, and vectors and numbers as float16. What overflows float16 stays float32.
     """
     packed: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
@@ -167,9 +287,15 @@ def pack(tensors: Mapping[str, Tensor], packing: Packing) -> dict[str, Tensor]:
             packed[name] = (rows / scale[:, None]).round().to(torch.int8).view(tensor.shape)
             packed[name + _SCALE] = scale
         else:
-            half = tensor.half()
-            packed[name] = (half if half.isfinite().all() else tensor.float()).contiguous()
+            packed[name] = (tensor.half() if _fits_half(tensor, packing) else tensor.float()).contiguous()
     return packed
+
+
+def _fits_half(tensor: Tensor, packing: Packing) -> bool:
+    half = tensor.half()
+    if packing == "exact":
+        return torch.equal(half.float(), tensor.float())
+    return packing != "float32" and bool(half.isfinite().all())
 
 
 def unpack(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -10,14 +10,20 @@ pytestmark = pytest.mark.usefixtures("locator")
 
 
 @pytest.fixture
+def locate(run):
+    """`graticule locate --model orbit`, with what else is given."""
+    return lambda *arguments: run("locate", "--model", "orbit", *arguments)
+
+
+@pytest.fixture
 def folder(tmp_path):
     for name in ("a.png", "b.png"):
         Image.new("RGB", (8, 8), "green").save(tmp_path / name)
     return tmp_path
 
 
-def test_the_table_names_estimate_model_and_limits(run, folder):
-    status, out, err = run("locate", folder)
+def test_the_table_names_estimate_model_and_limits(locate, folder):
+    status, out, err = locate(folder)
     assert status == 0
     assert out.count("43.1° N, 5.2° E") == 2
     for words in ("Estimate", "90 % within", "310 km", "orbit", "not street photos"):
@@ -25,16 +31,16 @@ def test_the_table_names_estimate_model_and_limits(run, folder):
     assert err == ""
 
 
-def test_one_picture_shows_its_candidates(run, folder):
-    _, out, _ = run("locate", folder / "a.png", "--top-k", 1)
+def test_one_picture_shows_its_candidates(locate, folder):
+    _, out, _ = locate(folder / "a.png", "--top-k", 1)
     assert "40.0 %" in out
     assert "12c9" in out
     assert "12b1" not in out
 
 
-def test_jsonl_on_stdout_and_refusals_in_it(run, folder):
+def test_jsonl_on_stdout_and_refusals_in_it(locate, folder):
     (folder / "bad.jpg").write_text("<html>")
-    status, out, err = run("locate", folder, folder / "gone.png", "--format", "jsonl", "--decode", "greedy")
+    status, out, err = locate(folder, folder / "gone.png", "--format", "jsonl", "--decode", "greedy")
     assert status == 1
     lines = [json.loads(line) for line in out.splitlines()]
     assert [line["path"].rpartition("/")[2] for line in lines] == ["a.png", "b.png", "bad.jpg", "gone.png"]
@@ -44,19 +50,19 @@ def test_jsonl_on_stdout_and_refusals_in_it(run, folder):
     assert err == "graticule: 2 of 4 pictures refused\n"
 
 
-def test_the_table_names_refusals_on_stderr(run, folder):
+def test_the_table_names_refusals_on_stderr(locate, folder):
     (folder / "bad.jpg").write_text("<html>")
-    status, out, err = run("locate", folder)
+    status, out, err = locate(folder)
     assert status == 1
     assert "refused" in out
     assert "bad.jpg: a web page" in err
     assert "1 of 3 pictures refused" in err
 
 
-def test_files_hold_what_stdout_would(run, folder, tmp_path):
+def test_files_hold_what_stdout_would(locate, folder, tmp_path):
     for kind in ("jsonl", "csv", "geojson", "table"):
         target = tmp_path / f"out.{kind}"
-        status, out, _ = run("locate", folder, "--format", kind, "--output", target)
+        status, out, _ = locate(folder, "--format", kind, "--output", target)
         assert (status, out) == (0, "")
     assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 2
     assert len(list(csv.DictReader((tmp_path / "out.csv").open()))) == 2
@@ -65,10 +71,29 @@ def test_files_hold_what_stdout_would(run, folder, tmp_path):
     assert "Estimate" in (tmp_path / "out.table").read_text()
 
 
-def test_an_output_that_cannot_be_written_is_said_at_once(run, folder, tmp_path):
-    status, _, err = run("locate", folder, "--output", tmp_path / "no" / "out.txt")
+def test_an_output_that_cannot_be_written_is_said_at_once(locate, folder, tmp_path):
+    status, _, err = locate(folder, "--output", tmp_path / "no" / "out.txt")
     assert status == 2
     assert err.startswith(f"graticule: {tmp_path}/no/out.txt: can't be written")
+
+
+def test_without_a_model_it_says_what_orbit_is_for_and_how_to_get_another(run, folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("GRATICULE_MODELS", str(tmp_path))
+    status, out, err = run("locate", folder)
+    assert (status, out) == (2, "")
+    for said in ("from above", "300 to 1200 km wide", "--model orbit", "graticule models pull geoclip"):
+        assert said in err
+    assert len(err.splitlines()) == 1
+
+
+def test_without_a_model_geoclip_answers_once_it_is_installed(run, folder, tmp_path, monkeypatch, locator):
+    (tmp_path / "geoclip").mkdir()
+    (tmp_path / "geoclip" / "manifest.json").write_text("{}")
+    monkeypatch.setenv("GRATICULE_MODELS", str(tmp_path))
+    asked = []
+    monkeypatch.setattr(locator.Geolocator, "load", lambda name: asked.append(name) or locator.Geolocator())
+    assert run("locate", folder / "a.png")[0] == 0
+    assert asked == ["geoclip"]
 
 
 def test_a_missing_model_is_one_line_and_exit_2(run, folder):
@@ -86,13 +111,13 @@ def test_a_missing_model_is_one_line_and_exit_2(run, folder):
         (["--format", "kml"], "--format"),
     ],
 )
-def test_a_wrong_flag_is_named(run, folder, arguments, named):
-    status, _, err = run("locate", folder, *arguments)
+def test_a_wrong_flag_is_named(locate, folder, arguments, named):
+    status, _, err = locate(folder, *arguments)
     assert status == 2
     assert named in err
 
 
-def test_no_pictures_named_is_wrong_use(run):
-    status, _, err = run("locate")
+def test_no_pictures_named_is_wrong_use(locate):
+    status, _, err = locate()
     assert status == 2
     assert "PATH" in err

@@ -13,7 +13,12 @@ __all__ = ["locate"]
 def locate(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Pictures, or folders of pictures.")],
     *,
-    model: Annotated[str, typer.Option(metavar="NAME|FOLDER", help="Which model answers.")] = "orbit",
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FOLDER", help="Which model answers; geoclip if it is installed and none is named."
+        ),
+    ] = None,
     decode: Annotated[
         Literal["greedy", "beam"],
         typer.Option(
@@ -31,14 +36,16 @@ def locate(
     """Estimate where pictures were taken, and how sure the estimate is.
 
     A picture that can't be read is refused by name and the others are answered; the exit status is then 1.
-    The model [b]orbit[/b] knows views of the Earth from above, not street photos.
+    The model [b]orbit[/b] knows views of the Earth from above; [b]geoclip[/b] knows photos taken on the ground, and
+    is to be fetched first: [b]graticule models pull geoclip[/b].
     """
     from graticule.cli.present import Tally, present
     from graticule.cli.progress import progress
     from graticule.images.batches import walk
     from graticule.locator import Geolocator
+    from graticule.store import default_model
 
-    geolocator = Geolocator.load(model)
+    geolocator = Geolocator.load(model or default_model())
     pictures = walk(paths)
     tally = Tally()
     with progress("Locating", total=len(pictures), quiet=format != "table" and output is None) as advance:
