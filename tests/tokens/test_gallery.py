@@ -72,6 +72,26 @@ def test_epsilon_leaves_no_place_impossible():
     torch.testing.assert_close(masses[0, 1:], torch.full((95,), 0.01 / 96, dtype=torch.float64))
 
 
+@given(copies=st.integers(2, 50), seed=st.integers(0, 1000))
+@settings(deadline=None, max_examples=15)
+def test_near_duplicates_do_not_split_the_confidence(copies, seed):
+    """A place that is in the gallery many times is as likely as all of its entries together.
+
+    Read one by one, its entries would lose to a lone one that is a little more similar.
+    """
+    random = np.random.default_rng(seed)
+    often, once = np.array([48.86, 2.35]), np.array([-33.86, 151.21])
+    lat_lon = torch.from_numpy(np.vstack([once, often + random.uniform(-1e-4, 1e-4, (copies, 2))]))
+    similarity = torch.tensor([0.9, *[0.88] * copies], dtype=torch.float64)
+    vectors = torch.stack([similarity, (1 - similarity.square()).sqrt()], dim=-1)
+    model = GalleryCellModel(SCHEME, lat_lon, vectors, temperature=0.05)
+    found = beam(model, Query({"location": torch.tensor([[1.0, 0.0]])}), width=2)
+    split = (similarity / 0.05).softmax(-1)
+    assert split.argmax() == 0
+    assert found.tokens[0, 0].tolist() == SCHEME.encode(*often).tolist()
+    torch.testing.assert_close(found.log_probs[0, 0].exp(), split[1:].sum(), rtol=1e-5, atol=0)
+
+
 def test_the_order_of_the_gallery_does_not_matter():
     _, lat_lon, vectors = gallery(30)
     order = torch.randperm(30)

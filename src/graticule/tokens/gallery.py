@@ -43,7 +43,7 @@ class GalleryState:
     """W prefixes for each of B pictures, over the picture's cumulative mass.
 
     Attributes:
-        cumulative: `(B, N + 1)` float64, mass of the first n entries in leaf order.
+        cumulative: `(B, N + 1)` float64, weight of the first n entries in leaf order; the last is that of all.
         number: `(B, W)` int64, each prefix as the number of its cell along the curve at its level.
         length: Tokens chosen so far.
     """
@@ -56,8 +56,8 @@ class GalleryState:
 class GalleryCellModel:
     """The cell model of contrastive similarity: p(cell) = sum over the gallery entries in it.
 
-    Probabilities are float64; mass below about 1e-16 of the whole may read as none. A batch costs
-    `(B, N)` float64 of memory.
+    Weights have the precision of the similarities, float32, and are summed in float64: mass below about 1e-16 of the
+    whole may read as none. A batch costs `(B, N)` of both in memory.
 
     Example:
         >>> places = torch.tensor([[48.86, 2.35], [-33.86, 151.21]], dtype=torch.float64)
@@ -108,15 +108,16 @@ class GalleryCellModel:
         self._leaves = leaves.to(location_vectors.device)
         self._vectors = F.normalize(location_vectors[order.to(location_vectors.device)].float(), dim=-1)
 
+    @torch.no_grad()
     def begin(self, query: Query) -> GalleryState:
         """The state of the empty prefix; see `CellModel`."""
         similarities = F.normalize(query.vectors["location"].float(), dim=-1) @ self._vectors.T
-        probabilities = (similarities.double() / self.temperature).softmax(-1)
-        return GalleryState(
-            cumulative=F.pad(probabilities.cumsum(-1), (1, 0)),
-            number=torch.zeros(query.batch_size, 1, dtype=torch.int64, device=similarities.device),
-            length=0,
-        )
+        # The softmax without its division: that is left to the few cells which are asked for.
+        weights = similarities.sub_(similarities.amax(-1, keepdim=True)).div_(self.temperature).exp_()
+        cumulative = weights.new_zeros(len(weights), weights.shape[1] + 1, dtype=torch.float64)
+        torch.cumsum(weights, -1, dtype=torch.float64, out=cumulative[:, 1:])
+        number = torch.zeros(len(weights), 1, dtype=torch.int64, device=weights.device)
+        return GalleryState(cumulative=cumulative, number=number, length=0)
 
     def next_log_probs(self, state: GalleryState) -> Tensor:
         """`(B, W, V_t)` float64; see `CellModel`. After a prefix without any mass, children are alike."""
@@ -125,9 +126,9 @@ class GalleryCellModel:
         border = state.number.unsqueeze(-1) * size + torch.arange(size + 1, device=state.number.device)
         span = math.prod(self.scheme.vocabulary[state.length + 1 :])
         rows = torch.searchsorted(self._leaves, border * span)
-        below = state.cumulative.gather(1, rows.flatten(1)).view(border.shape)
+        below = state.cumulative.gather(1, rows.flatten(1)) / state.cumulative[:, -1:]
         floor = self.epsilon / math.prod(self.scheme.vocabulary[: state.length + 1])
-        mass = (1 - self.epsilon) * below.diff(dim=-1).clamp(min=0) + floor
+        mass = (1 - self.epsilon) * below.view(border.shape).diff(dim=-1).clamp(min=0) + floor
         mass = torch.where(mass.sum(-1, keepdim=True) > 0, mass, 1.0)
         return (mass / mass.sum(-1, keepdim=True)).log()
 
