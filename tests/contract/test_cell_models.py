@@ -1,4 +1,4 @@
-"""What every cell model promises: see `graticule.tokens.contract`. A new model is one entry of `MODELS`."""
+"""What every cell model promises: see `graticule.tokens.contract`. Each of the registry has entries in `MODELS`."""
 
 import numpy as np
 import pytest
@@ -7,6 +7,7 @@ import torch
 from graticule.decoding.beam import beam
 from graticule.decoding.greedy import greedy
 from graticule.earth.cells import TokenScheme
+from graticule.registry import CELL_MODELS
 from graticule.tokens.gallery import GalleryCellModel
 from graticule.tokens.geotoken import GeoToken, GeoTokenConfig
 from graticule.tokens.query import Neighbours, Query
@@ -89,6 +90,11 @@ def random_step(state_width, size, *, batch, width, seed):
         torch.randint(state_width, shape, generator=generator),
         torch.randint(size, shape, generator=generator),
     )
+
+
+def test_every_registered_cell_model_is_held_to_the_contract():
+    tried = {type(make()) for make in MODELS.values()}
+    assert {CELL_MODELS.find(name) for name in CELL_MODELS} <= tried
 
 
 def test_begins_with_one_empty_prefix(model, query):

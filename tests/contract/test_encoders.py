@@ -1,8 +1,10 @@
-"""What every image encoder promises: see `graticule.encoders.contract`. A new encoder is one entry of `ENCODERS`."""
+"""What every image encoder promises: see `graticule.encoders.contract`. Each of the registry has entries in `TINY`."""
 
 import pytest
 import torch
 
+from graticule import registry
+from graticule.encoders.clip import ClipEncoder, ClipEncoderConfig
 from graticule.encoders.contract import ImageEncoder
 from graticule.encoders.orbit import OrbitEncoder, OrbitEncoderConfig, channels_last, folded
 
@@ -18,20 +20,29 @@ def orbit(**changed):
     return encoder.eval()
 
 
-ENCODERS = {
+def clip():
+    pytest.importorskip("transformers")
+    torch.manual_seed(0)
+    small = {"size": 16, "patch": 8, "hidden": 16, "feed_forward": 32, "layers": 2, "heads": 2, "width": 12}
+    return ClipEncoder(ClipEncoderConfig(**small)).eval()
+
+
+TINY = {
     "orbit": orbit,
     "orbit-as-it-stands": lambda: orbit(turns=1),
     "orbit-half-turns": lambda: orbit(turns=2),
     "orbit-large-pictures": lambda: orbit(size=64),
     "orbit-channels-last": lambda: channels_last(orbit()),
     "orbit-folded": lambda: folded(orbit()),
+    "orbit-for-inference": lambda: orbit().for_inference(),
+    "clip": clip,
 }
 CLOSE = {"rtol": 0, "atol": 1e-5}
 
 
-@pytest.fixture(params=ENCODERS, scope="module")
+@pytest.fixture(params=TINY, scope="module")
 def encoder(request):
-    return ENCODERS[request.param]()
+    return TINY[request.param]()
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +53,24 @@ def pixels(encoder):
 
 def test_it_is_an_encoder(encoder):
     assert isinstance(encoder, ImageEncoder)
+
+
+@pytest.mark.parametrize("name", list(registry.ENCODERS))
+def test_every_registered_encoder_is_held_to_the_contract(name):
+    encoder = TINY[name]()
+    assert type(encoder) is registry.ENCODERS.find(name)
+    settings = registry.ENCODERS.settings(encoder.config.model_dump(mode="json"))
+    assert settings == encoder.config
+    assert settings.kind == name
+    assert settings.width == encoder.width
+
+
+def test_what_is_saved_of_it_makes_it_again(encoder, pixels):
+    again = registry.ENCODERS.build(encoder.config).eval()
+    if encoder.state_dict().keys() != again.state_dict().keys():
+        pytest.skip("a form for inference alone, which is not saved")
+    again.load_state_dict(encoder.state_dict())
+    torch.testing.assert_close(again.encode(pixels), encoder.encode(pixels), **CLOSE)
 
 
 def test_pixels_in_features_out(encoder, pixels):

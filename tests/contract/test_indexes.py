@@ -1,4 +1,4 @@
-"""What every index promises: see `graticule.retrieval.contract`. A new index is one entry of `INDEXES`."""
+"""What every index promises: see `graticule.retrieval.contract`. Each of the registry has entries in `INDEXES`."""
 
 import pytest
 import torch
@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
+from graticule import registry
 from graticule.errors import ConfigError
 from graticule.retrieval.contract import Index
 from graticule.retrieval.exact import ExactIndex
@@ -42,6 +43,11 @@ def test_it_finds_what_comparing_with_all_finds(name, rows, k, queries, seed):
     # Each similarity is that of the row beside it, and no row comes twice.
     torch.testing.assert_close(everything.gather(1, found), similarities.double(), atol=1e-5, rtol=0)
     assert all(len(set(row.tolist())) == k for row in found)
+
+
+def test_every_registered_index_is_held_to_the_contract():
+    tried = {type(make(unit(3))) for make in INDEXES.values()}
+    assert {registry.INDEXES.find(name) for name in registry.INDEXES} <= tried
 
 
 def test_best_comes_first(build):

@@ -1,0 +1,163 @@
+"""Models of other parts than Orbit's: here one that knows coordinates alone, as GeoCLIP does, and no GeoToken."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from graticule.alignment.geoclip import GeoClipAlignment, GeoClipAlignmentConfig
+from graticule.decoding.beam import beam
+from graticule.encoders.orbit import OrbitEncoder, OrbitEncoderConfig
+from graticule.errors import ConfigError
+from graticule.evaluation.report import evaluate, judge_features
+from graticule.locator import Geolocator
+from graticule.model import Model, ModelConfig
+from graticule.prediction import Prediction
+from graticule.retrieval.gallery import Gallery
+from graticule.tokens.gallery import GalleryCellModelConfig
+
+ROWS = 60
+
+
+@pytest.fixture(scope="module")
+def places_model():
+    """An untrained encoder and alignment, and a gallery of coordinates."""
+    torch.manual_seed(0)
+    encoder = OrbitEncoderConfig(size=32, widths=(8, 8), depths=(1, 1), squeeze=4, width=12, turns=1)
+    alignment = GeoClipAlignmentConfig(
+        feature_width=12, sigmas=(1.0, 8.0), frequencies=8, hidden=16, layers=1, width=10
+    )
+    parts = GeoClipAlignment(alignment).eval()
+    lat_lon = torch.from_numpy(np.random.default_rng(0).uniform((-60, -180), (75, 180), (ROWS, 2)))
+    with torch.no_grad():
+        vectors = parts.locations(lat_lon)
+    return Model(
+        config=ModelConfig(
+            name="places",
+            domain="noise",
+            purpose="tests",
+            licence="Apache-2.0",
+            encoder=encoder,
+            alignment=alignment,
+            gallery_cells=GalleryCellModelConfig(levels=(0, 2, 4)),
+            gallery_of="places",
+            gallery_rows=ROWS,
+        ),
+        encoder=OrbitEncoder(encoder),
+        alignment=parts,
+        gallery=Gallery(lat_lon, vectors),
+    )
+
+
+@pytest.fixture
+def pixels():
+    return torch.randint(256, (3, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+
+
+def test_a_round_trip_without_geotoken(places_model, tmp_path):
+    packing = {"encoder": "exact", "alignment": "float32", "gallery": "float32"}
+    places_model.save(tmp_path / "places", card="A card.", packing=packing)
+    assert not (tmp_path / "places" / "geotoken.safetensors").exists()
+    again = Model.open(tmp_path / "places")
+    assert again.config == places_model.config
+    assert again.geotoken is None
+    for part in ("encoder", "alignment"):
+        before, after = getattr(places_model, part).state_dict(), getattr(again, part).state_dict()
+        assert before.keys() == after.keys()
+        assert all(torch.equal(before[name], after[name]) for name in before), part
+    torch.testing.assert_close(again.gallery.vectors, places_model.gallery.vectors)
+
+
+@pytest.mark.parametrize("name", ["tiny_model", "places_model"])
+def test_a_model_that_a_geolocator_holds_can_be_saved(name, request, views_folder, tmp_path):
+    model = request.getfixturevalue(name)
+    Geolocator(model).model.save(tmp_path / "held", card="A card.", packing={"gallery": "float32"})
+    again = Model.open(tmp_path / "held")
+    assert again.config == model.config
+    assert again.encoder.state_dict().keys() == model.encoder.state_dict().keys()
+
+
+def test_a_query_brings_no_neighbours(places_model, pixels):
+    query = places_model.query(pixels)
+    assert query.neighbours is None
+    assert {name: tuple(vector.shape) for name, vector in query.vectors.items()} == {
+        "image": (3, 12),
+        "location": (3, 10),
+    }
+
+
+@pytest.mark.parametrize("temperature", [None, 0.5])
+def test_a_cell_has_the_mass_of_the_places_in_it(places_model, pixels, temperature):
+    settings = GalleryCellModelConfig(levels=(0, 2), temperature=temperature)
+    model = replace(places_model, config=places_model.config.model_copy(update={"gallery_cells": settings}))
+    query = model.query(pixels)
+    found = beam(model.cell_model, query, width=96)
+    with torch.no_grad():
+        scale = float(model.alignment.scale) if temperature is None else 1 / temperature
+        cosines = query.vectors["location"] @ model.alignment.locations(model.gallery.lat_lon).T
+    masses = (scale * cosines.double()).softmax(-1).numpy()
+    tokens = model.cell_model.scheme.encode(*model.gallery.lat_lon.T.numpy())
+    for picture in range(3):
+        for cell, log_prob in zip(found.tokens[picture, :20], found.log_probs[picture, :20], strict=True):
+            inside = (tokens == cell.numpy()).all(axis=1)
+            assert float(log_prob.exp()) == pytest.approx(masses[picture][inside].sum(), rel=1e-4, abs=1e-9)
+
+
+def test_pictures_are_located(places_model, views_folder):
+    results = list(Geolocator(places_model).locate([views_folder]))
+    assert len(results) == 24
+    assert all(isinstance(result, Prediction) and result.model == "places" for result in results)
+    lat, lon = places_model.cell_model.scheme.centres(
+        places_model.cell_model.scheme.encode(*places_model.gallery.lat_lon.T.numpy())
+    )
+    known = set(zip(lat.round(6), lon.round(6), strict=True))
+    assert {(round(r.latitude, 6), round(r.longitude, 6)) for r in results} <= known
+
+
+def test_it_is_judged_without_neighbours_it_does_not_have(places_model, views_folder):
+    report = evaluate(places_model, images=views_folder, truth=views_folder / "truth.csv")
+    assert list(report.summaries) == ["gallery retrieval", "gallery cells, greedy", "gallery cells, beam"]
+    assert list(report.differences) == ["gallery retrieval"]
+
+
+def test_gallery_retrieval_is_the_most_similar_place(places_model):
+    features = torch.randn(8, 12, generator=torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        cosines = places_model.alignment.images(features) @ places_model.gallery.vectors.T
+    answers = places_model.gallery.lat_lon[cosines.argmax(1)].numpy()
+    report = judge_features(places_model, features, answers, pictures="noise")
+    assert report.summaries["gallery retrieval"].mean_km.value == pytest.approx(0, abs=1e-6)
+
+
+def test_location_vectors_are_those_of_the_places(places_model, tiny_model):
+    for model in (places_model, tiny_model):
+        with torch.inference_mode():
+            expected = model.alignment.locations(model.gallery.lat_lon)
+        torch.testing.assert_close(model.location_vectors(), expected)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"gallery_cells": None}, "either geotoken or gallery_cells"),
+        ({"gallery_cells": {"levels": [0, 2], "temperature": 0}}, "temperature"),
+        ({"gallery_cells": {"level": [0, 2]}}, "level"),
+        ({"gallery_of": "maps"}, "gallery_of"),
+        ({"licence": None}, "licence"),
+        ({"encoder": {"kind": "clip"}}, "the encoder gives features 768 wide"),
+        ({"encoder": {"kind": "eagle"}}, "choose orbit or clip"),
+        ({"encoder": {"kind": "orbit", "patch": 14}}, "patch"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(places_model, changed, said):
+    settings = places_model.config.model_dump(mode="json")
+    assert ModelConfig.model_validate(settings) == places_model.config
+    with pytest.raises(ValueError, match=said):
+        ModelConfig.model_validate(settings | changed)
+
+
+def test_cells_that_do_not_exist_are_refused(places_model):
+    settings = GalleryCellModelConfig(levels=(4, 2))
+    with pytest.raises(ConfigError):
+        replace(places_model, config=places_model.config.model_copy(update={"gallery_cells": settings}))
