@@ -12,13 +12,16 @@ gamma0 is the monotone fit, the same for all models, and not the model being fit
 and no model lowers its error by raising its curve.
 
 Given length and shape, nugget and sill follow by linear least squares held at 0 or more. So only length and shape are
-searched: on a grid, then from its three best points by Nelder and Mead's method within bounds. The same numbers give
+searched, within bounds, on a grid of all of them and then on finer ones around its best point. The same numbers give
 the same fit.
+
+Cressie's weights, and counts still more, follow the number of pairs, and of all pairs few are near: over a lag ten
+times as long there are a hundred times as many. Where the curve near 0 matters, weigh lags of growing width equally.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final, Literal, TypeAlias, get_args
@@ -41,7 +44,6 @@ from graticule.earth.variogram.models import (
     PARAMETRIC,
     Kind,
     MonotoneModel,
-    Parametric,
     ParametricModel,
     VariogramModel,
     correlation,
@@ -58,12 +60,12 @@ KINDS: Final[tuple[Kind, ...]] = (*PARAMETRIC, "monotone")
 _FIGURES: Final = ("nugget", "sill", "practical_range_km")
 _RANGES: Final = 64  # on the grid
 _FARTHEST: Final = 3.0  # times the longest lag; a range out there says that no sill was reached
-_STABLE_SHAPES: Final = tuple(number / 10 for number in range(1, 21))
-_SHAPES: Final[dict[str, Sequence[float | None]]] = {"stable": _STABLE_SHAPES, "matern": MATERN_SHAPES}
-_PRECISION: Final = {
-    "xatol": 1e-6,
-    "fatol": 1e-12,
-}  # of a range's logarithm and a shape; of the error's share
+_STABLE_SHAPES: Final = (0.1, 2.0)
+_FOUR: Final = ("stable", "matern")  # have a shape, and so four parameters rather than three
+_GRID: Final = np.array([64, 20])  # points of the first grid, of ranges and of shapes
+_AROUND: Final = np.linspace(-1, 1, 5)
+_ROUNDS: Final = 100
+_PRECISION: Final = 1e-7  # of a range's logarithm, and of a shape
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,10 +223,9 @@ def fit_model(
             f"only {len(lags)} lags hold pairs, and a fit takes 6: give more bins, or a longest lag that has pairs"
         )
     share = _shares(empirical, weights)
-    search = _Search(kind, lags)
-    model = search.fit(found, share)
+    model = _fitted(kind, lags, found, share)
     models = [
-        search.fit(np.where(seen, row, 0), share * seen, starts=1)
+        _fitted(kind, lags[seen], row[seen], share[seen])
         for row in empirical.bootstrap(replicates, seed=seed)
         for seen in [np.isfinite(row)]
     ]
@@ -235,7 +236,7 @@ def fit_model(
         empirical,
         weights,
         error,
-        None if kind == "monotone" else _aicc(error, found, parameters=4 if kind in _SHAPES else 3),
+        None if kind == "monotone" else _aicc(error, found, parameters=4 if kind in _FOUR else 3),
         {name: _interval(values) for name, values in figures.items() if values},
     )
 
@@ -273,52 +274,56 @@ def _rising(found: Floats, share: Floats) -> Floats:
     return np.asarray(_optimize().isotonic_regression(found, weights=share).x)
 
 
-class _Search:
-    """Finds the curve of one kind that fits best at the same lags, again and again."""
-
-    def __init__(self, kind: Kind, lags: Floats) -> None:
-        self._kind, self._lags = kind, lags
-        if kind == "monotone":
-            return
-        self._bounds = [(float(np.log(0.5 * lags[lags > 0][0])), float(np.log(_FARTHEST * lags[-1])))]
-        log_ranges = np.linspace(*self._bounds[0], _RANGES)
-        shapes = _SHAPES.get(kind, (None,))
-        self._grid = [(log_range, shape) for shape in shapes for log_range in log_ranges]
-        self._rises = np.concatenate([_rise(kind, lags, log_ranges[:, None], shape) for shape in shapes])
+def _fitted(kind: Kind, lags: Floats, found: Floats, share: Floats) -> VariogramModel:
+    """The best curve of a kind for semivariances (B,)."""
+    if kind == "monotone":
+        return MonotoneModel(tuple(lags.tolist()), tuple(_rising(found, share).tolist()))
+    bounds = np.log([[0.5 * lags[lags > 0][0], _FARTHEST * lags[-1]]])
+    ends = []
+    for fixed in MATERN_SHAPES if kind == "matern" else (None,):
         if kind == "stable":
-            self._bounds.append((min(_STABLE_SHAPES), max(_STABLE_SHAPES)))
+            bounds = np.stack([bounds[0], _STABLE_SHAPES])
 
-    def fit(self, found: Floats, share: Floats, *, starts: int = 3) -> VariogramModel:
-        """The best curve for semivariances (B,), missing ones of weight 0, from the best so many points of the grid."""
-        kind, lags = self._kind, self._lags
-        if kind == "monotone":
-            return MonotoneModel(tuple(lags.tolist()), tuple(_rising(found, share).tolist()))
-        cost = _linear(self._rises, found, share)[2]
-        scale = float(cost.max()) or 1.0
+        def rises(points: Floats, fixed: float | None = fixed) -> Floats:
+            ranges = np.exp(points[:, :1])
+            if kind == "stable":  # the practical range is where the power is 1
+                return np.asarray(1 - 0.05 ** ((lags / ranges) ** points[:, 1:]))
+            x = lags * unit_range(kind, fixed) / ranges
+            return np.asarray(1 - correlation(kind, torch.from_numpy(x), fixed).numpy())
 
-        def at(point: Floats, shape: float | None) -> float:
-            rise = _rise(kind, lags, point[0], point[1] if len(point) > 1 else shape)
-            return float(_linear(rise, found, share)[2]) / scale
+        def costs(points: Floats, rises: Callable[[Floats], Floats] = rises) -> Floats:
+            return _linear(rises(points), found, share)[2]
 
-        ends = []
-        for number in np.argsort(cost, kind="stable")[:starts]:
-            point, shape = self._grid[number][: len(self._bounds)], self._grid[number][1]
-            end = _optimize().minimize(
-                at, point, (shape,), method="Nelder-Mead", bounds=self._bounds, options=_PRECISION
-            )
-            ends.append((end.fun, end.x[0], end.x[1] if len(end.x) > 1 else shape))
-        _, log_range, shape = min(ends, key=lambda end: end[0])
-        nugget, sill, _ = _linear(_rise(kind, lags, log_range, shape), found, share)
-        length = float(np.exp(log_range)) / unit_range(kind, shape)
-        return ParametricModel(
-            kind, float(nugget), float(sill), length, None if shape is None else float(shape)
-        )
+        point = _lowest(costs, bounds)
+        nugget, sill, cost = (float(part[0]) for part in _linear(rises(point[None]), found, share))
+        shape = float(point[1]) if kind == "stable" else fixed
+        ends.append((cost, nugget, sill, float(np.exp(point[0])) / unit_range(kind, shape), shape))
+    _, nugget, sill, length, shape = min(ends, key=lambda end: end[0])
+    return ParametricModel(kind, nugget, sill, length, shape)
 
 
-def _rise(kind: Parametric, lags: Floats, log_range: ArrayLike, shape: float | None) -> Floats:
-    """1 - correlation at each lag (B,), of one practical range, or of many as a column."""
-    x = lags * (unit_range(kind, shape) / np.exp(log_range))
-    return np.asarray(1 - correlation(kind, torch.from_numpy(x), shape).numpy())
+def _lowest(costs: Callable[[Floats], Floats], bounds: Floats) -> Floats:
+    """Where a function is lowest within bounds (d, 2): the best point of a grid, then of ever finer ones around it.
+
+    A grid is made finer only once its best point is not on its rim, so that it follows a valley to its floor.
+    """
+    low, high = bounds.T
+    steps = (high - low) / _GRID[: len(low)]
+    grid = np.stack(np.meshgrid(*map(np.linspace, low, high, _GRID[: len(low)]), indexing="ij"), axis=-1)
+    grid = grid.reshape(-1, len(low))
+    point = grid[np.argmin(costs(grid))]
+    around = np.stack(np.meshgrid(*[_AROUND] * len(low), indexing="ij"), axis=-1).reshape(-1, len(low))
+    # The middle comes first, so that of equals it stays where it is.
+    around = around[np.argsort(np.abs(around).max(axis=1), kind="stable")]
+    for _ in range(_ROUNDS):
+        nearby = np.clip(point + steps * around, low, high)
+        number = int(np.argmin(costs(nearby)))
+        if np.abs(around[number]).max() < 1:
+            steps = steps / 2
+        point = nearby[number]
+        if steps.max() < _PRECISION:
+            break
+    return np.asarray(point)
 
 
 def _linear(rises: Floats, found: Floats, share: Floats) -> tuple[Floats, Floats, Floats]:

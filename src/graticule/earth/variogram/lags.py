@@ -73,10 +73,12 @@ def lag_edges(
             raise ConfigError(f"min_km {start:g}: give a distance above 0 and below max_km {max_km:g}")
         return np.concatenate([[0.0], np.geomspace(start, max_km, bins)])
     lags = _some_lags(places, max_km, seed)
-    lags = lags[lags < max_km]
+    lags = np.sort(lags[lags < max_km])
     if not len(lags):
         raise ConfigError(f"max_km {max_km:g}: no two points are so near each other; give a larger one")
-    inner = np.quantile(lags, np.arange(1, bins) / bins)
+    # Between two pairs, since rounding would decide where a pair right on an edge goes.
+    ends = np.maximum(np.arange(1, bins) * len(lags) // bins, 1).clip(max=len(lags) - 1)
+    inner = (lags[ends - 1] + lags[ends]) / 2
     return np.unique(np.concatenate([[0.0], inner, [max_km]]))
 
 

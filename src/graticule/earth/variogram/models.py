@@ -22,6 +22,7 @@ As a covariance of great-circle distance on a sphere, not every one is positive 
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal, TypeAlias, overload
@@ -245,7 +246,7 @@ def correlation(kind: Parametric, x: Tensor, shape: float | None) -> Tensor:
         # The slope of a power below 1 is infinite at 0, and infinity times 0 is not a number: 0 is kept out of it.
         apart = x > 0
         return torch.exp(-torch.where(apart, torch.where(apart, x, 1.0) ** shape, 0.0))
-    t = (2 * shape) ** 0.5 * x
+    t = math.sqrt(2 * shape) * x
     decay = torch.exp(-t)
     if shape == 0.5:
         return decay
