@@ -15,7 +15,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from graticule.errors import ConfigError, MissingExtraError, ModelFormatError, ModelNotFoundError
+from graticule.errors import MissingExtraError, ModelFormatError, ModelNotFoundError
 
 __all__ = ["ClipText"]
 
@@ -100,8 +100,6 @@ class ClipText:
             tower = CLIPTextModelWithProjection(config)
             tower.load_state_dict(_weights(folder), assign=True)
         except (RuntimeError, TypeError, ValueError, KeyError) as error:
-            if isinstance(error, ConfigError):
-                raise
             raise ModelFormatError(
                 f"{folder}: its tensors are not those of its config.json ({error})."
             ) from error
@@ -119,8 +117,11 @@ def _settings(path: Path) -> dict[str, Any]:
     content = _object(path)
     if content.get("model_type") not in ("clip", "clip_text_model"):
         raise ModelFormatError(f"{path}: model_type is {content.get('model_type')!r}, not clip; name a CLIP.")
+    own = content.get("text_config", {})
+    if not isinstance(own, dict):
+        raise ModelFormatError(f"{path}: text_config must be a JSON object; get it anew.")
+    text = {**content, **own}
     # What a full CLIP says of its projection holds for both towers.
-    text = {**content, **content.get("text_config", {})}
     text["projection_dim"] = content.get("projection_dim", text.get("projection_dim", 512))
     return {name: text[name] for name in SETTINGS if name in text}
 

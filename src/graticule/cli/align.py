@@ -1,0 +1,78 @@
+"""`graticule align`: carry frozen features to where places and names are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["align"]
+
+
+def align(
+    features: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FEATURES", exists=True, file_okay=False, help="A folder of shards of features."
+        ),
+    ],
+    *,
+    out: Annotated[
+        Path,
+        typer.Option(metavar="DIR", file_okay=False, help="The folder to write; its run/ keeps checkpoints."),
+    ],
+    policy: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="How wrong places are weighed: [b]none[/b], [b]semivariogram[/b], ..."
+        ),
+    ] = "none",
+    beta_false: Annotated[
+        float, typer.Option(metavar="X", help="How fast a near place that looks alike loses weight.")
+    ] = 4.0,
+    beta_hard: Annotated[
+        float, typer.Option(metavar="X", help="How fast a far place that looks alike gains weight.")
+    ] = 4.0,
+    rho_km: Annotated[
+        float | None,
+        typer.Option(metavar="KM", help="What parts near from far; else the semivariogram's range."),
+    ] = None,
+    refit_every: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Fit the semivariogram to the vectors as they move, every N steps."),
+    ] = None,
+    text: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CLIP",
+            exists=True,
+            file_okay=False,
+            help="A local CLIP whose text tower reads the place names in FEATURES/shard-*.txt.",
+        ),
+    ] = None,
+    steps: Annotated[int, typer.Option(metavar="N", help="How many batches are learned from.")] = 5000,
+    batch: Annotated[int, typer.Option(metavar="N", help="Pictures a step.")] = 512,
+    learning_rate: Annotated[float, typer.Option(metavar="X", help="At its highest.")] = 1e-3,
+    seed: Annotated[int, typer.Option(metavar="N", help="Of first weights and order.")] = 0,
+    minutes: Annotated[
+        float, typer.Option(metavar="N", min=0, help="Stop, resumable, after so long; run again to go on.")
+    ] = float("inf"),
+) -> None:
+    """Train an alignment of frozen features with places and, where there are names, with names.
+
+    FEATURES holds shard-*.safetensors with features (N, F) and lat_lon (N, 2), and maybe text (N, W). Run it again
+    after an interruption: what is done is kept.
+    """
+    from graticule.training.spaces import SpacesRecipe, align_folder
+
+    recipe = SpacesRecipe.of(
+        policy={"name": policy, "beta_false": beta_false, "beta_hard": beta_hard, "rho_km": rho_km},
+        refit_every=refit_every,
+        steps=steps,
+        batch=batch,
+        learning_rate=learning_rate,
+        seed=seed,
+    )
+    done = align_folder(features, out, recipe, clip=text, report=typer.echo, stop_after_s=60 * minutes)
+    typer.echo(f"finished: {out}" if done else "stopped; run the same command again to go on")

@@ -1,0 +1,314 @@
+"""Geo-alignment in three spaces on features that were computed once: GeoToken's first stage."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from safetensors.torch import load_file
+from torch import Tensor
+
+from graticule.alignment.location import LocationEncoderConfig
+from graticule.alignment.loss import info_nce, scattered
+from graticule.alignment.policies import POLICIES, PolicyConfig
+from graticule.alignment.spaces import SpacesAlignment, SpacesAlignmentConfig, text_loss
+from graticule.earth.distance import haversine_km, unit_vectors
+from graticule.errors import ConfigError
+from graticule.evaluation.markdown import method_table
+from graticule.evaluation.metrics import geoscore, summarise
+from graticule.retrieval.exact import ExactIndex
+from graticule.store import make_folder, write_whole
+from graticule.training.frozen import FrozenAlignConfig, FrozenAlignTask, retrieved_km
+from graticule.training.loop import TrainingConfig, step_generator, train
+from graticule.training.schedule import Schedule
+from graticule.training.shards import Records, encode_names, read_names, read_records, split_rows
+
+__all__ = ["SpacesRecipe", "SpacesTask", "align_folder", "retrieval"]
+
+GALLERY_ROWS = 50_000
+"""Training pictures that validation ones are looked up among, at most."""
+THRESHOLDS_KM = (25, 50, 100, 200, 750)
+_NOISE_BACK = 15
+"""The stream of random numbers for places that choose; `frozen` has those up to 14."""
+
+_CARD = """\
+# Alignment in three spaces
+
+**What it is.** Heads on the features of a frozen backbone: vectors of pictures that can be compared with places and,
+where it was trained with texts, with texts. Of the form of GeoToken's first stage, which is G3's; a reconstruction,
+not their weights. It answers nothing by itself, and is as good as the pictures it was trained on.
+
+**Data.** {counts}.
+
+**Command.** `graticule align`, with the settings below.
+
+**Results.** Each validation picture answers with one training picture or place (± is half a 95 % bootstrap interval):
+
+{table}
+
+**Settings.**
+
+```json
+{recipe}
+```
+"""
+
+
+class SpacesTask(FrozenAlignTask):
+    """Symmetric InfoNCE of pictures with places and, where there are names, with names.
+
+    Pictures choose among the places of the batch and the queue, and there a policy may weigh the wrong ones; places
+    choose among the pictures of the batch.
+    """
+
+    def __init__(
+        self,
+        config: FrozenAlignConfig,
+        training: Records,
+        validation: Records,
+        *,
+        gallery: int = GALLERY_ROWS,
+    ) -> None:
+        """Prepare the data.
+
+        Args:
+            config: settings; those of the alignment are `SpacesAlignmentConfig`.
+            training: to learn from.
+            validation: to be judged on.
+            gallery: training places, at most, that validation looks up pictures among.
+
+        Raises:
+            ConfigError: there are fewer training pictures than a batch holds.
+        """
+        super().__init__(
+            config, (training.features, training.lat_lon), (validation.features, validation.lat_lon)
+        )
+        torch.manual_seed(config.seed)
+        self.alignment = SpacesAlignment(SpacesAlignmentConfig.model_validate(config.alignment))
+        self.model.alignment = self.alignment
+        self._text = training.text
+        self._gallery = training.lat_lon[_some(len(training), gallery)]
+
+    def loss(self, step: int) -> tuple[Tensor, dict[str, float]]:
+        """The mean of both directions between pictures and places; the same between pictures and names is added."""
+        to_places, _ = super().loss(step)
+        rows, noise = self._rows(step), step_generator(self.config.seed, step, stream=_NOISE_BACK)
+        features = self._features[rows].float()
+        shown = scattered(self._lat_lon[rows], sigma_m=self.config.batch_noise_m, generator=noise)
+        alignment = self.alignment
+        to_pictures = info_nce(alignment.locations(shown), alignment.images(features), scale=alignment.scale)
+        place = (to_places + to_pictures) / 2
+        if self._text is None:
+            return place, {}
+        text = text_loss(alignment.texts(features), self._text[rows], scale=alignment.text_scale)
+        return place + text, {"place": place.item(), "text": text.item()}
+
+    def validate(self) -> dict[str, float]:
+        """Validation pictures looked up among training places."""
+        features, lat_lon = (part[: self.config.validation_rows] for part in self._validation)
+        km = retrieved_km(self.alignment, features, lat_lon, self._gallery)
+        return {
+            "score": float(np.mean(geoscore(km))),
+            "median_km": float(np.median(km)),
+            **{f"within_{d}": float(np.mean(km < d)) for d in THRESHOLDS_KM},
+        }
+
+
+class SpacesRecipe(BaseModel):
+    """What `align_folder` may be told; the widths are those of the data."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    policy: PolicyConfig = PolicyConfig(name="none")
+    refit_every: int | None = Field(default=None, ge=1)
+    steps: int = Field(default=5000, ge=1)
+    batch: int = Field(default=512, ge=2)
+    learning_rate: float = Field(default=1e-3, gt=0, allow_inf_nan=False)
+    seed: int = 0
+    location: LocationEncoderConfig = LocationEncoderConfig()
+    """Its width is set to that of the features."""
+    validation_share: float = Field(default=0.05, gt=0, lt=1)
+
+    @field_validator("policy")
+    @classmethod
+    def _is_known(cls, policy: PolicyConfig) -> PolicyConfig:
+        if policy.name not in POLICIES:
+            raise ValueError(f"there is no {policy.name!r}; choose one of {', '.join(POLICIES)}")
+        return policy
+
+    @classmethod
+    def of(cls, **settings: Any) -> SpacesRecipe:
+        """Settings that were given from outside.
+
+        Raises:
+            ConfigError: one makes no sense.
+        """
+        try:
+            return cls.model_validate(settings)
+        except ValidationError as error:
+            told = [
+                f"{'.'.join(map(str, e['loc']))}: {e['msg']} (not {e['input']!r})" for e in error.errors()
+            ]
+            raise ConfigError("; ".join(told)) from error
+
+
+def align_folder(
+    folder: Path,
+    out: Path,
+    recipe: SpacesRecipe,
+    *,
+    clip: Path | None = None,
+    report: Callable[[str], None] = print,
+    stop_after_s: float = math.inf,
+) -> bool:
+    """Train an alignment on a folder of shards; `out/run` keeps what a stopped run needs to go on.
+
+    Args:
+        folder: shards, as `read_records` wants them.
+        out: the folder to write, for `SpacesAlignment.from_folder`.
+        recipe: settings.
+        clip: a local CLIP, whose text tower reads place names; None: what the shards bring is used.
+        report: gets lines of progress.
+        stop_after_s: stop, resumable, after so many seconds.
+
+    Returns:
+        Whether it is finished.
+
+    Raises:
+        ConfigError: the settings can't be met, or the folder's run had others.
+        InputError: the shards can't be used.
+    """
+    deadline = time.monotonic() + stop_after_s
+    make_folder(out)
+    run = out / "run"
+    records = read_records(folder)
+    if clip is not None:
+        names = read_names(folder)
+        text = encode_names(names, clip, run / "text", report=report, deadline=deadline)
+        if text is None:
+            return False
+        records = Records(records.features, records.lat_lon, text)
+    _same_run(run, recipe, records)
+    training, validation = (records[rows] for rows in split_rows(records.lat_lon, recipe.validation_share))
+    report(_counts(training, validation))
+
+    task = SpacesTask(_task_config(recipe, records), training, validation)
+    how = TrainingConfig(
+        steps=recipe.steps,
+        learning_rate=recipe.learning_rate,
+        weight_decay=0.01,
+        schedule=Schedule(warmup=min(200, recipe.steps // 10)),
+        seed=recipe.seed,
+    )
+    result = train(task, how, run, report=report, stop_after_s=deadline - time.monotonic())
+    if not result.finished:
+        return False
+    best = load_file(run / "best.safetensors")
+    task.model.load_state_dict(
+        {n.removeprefix("model/"): t for n, t in best.items() if n.startswith("model/")}
+    )
+    about = {"recipe": recipe.model_dump(mode="json"), "pictures": len(records)}
+    task.alignment.save(out, about=about, card="not judged yet\n")
+    # What is judged is what was written, after rounding.
+    found = retrieval(SpacesAlignment.from_folder(out), training, validation)
+    table = method_table({"summaries": found})
+    report(f"validation pictures looked up, step {result.best_step}:\n{table}")
+    card = _CARD.format(
+        counts=_counts(training, validation), table=table, recipe=recipe.model_dump_json(indent=2)
+    )
+    task.alignment.save(out, about={**about, "retrieval": found}, card=card)
+    return True
+
+
+def retrieval(
+    alignment: SpacesAlignment, training: Records, validation: Records
+) -> dict[str, dict[str, Any]]:
+    """How far off the nearest neighbour is, by each kind of gallery.
+
+    "places": the training place whose vector is most like the picture's. "pictures by ...": the training picture whose
+    index vector is. "nearest possible": the training place nearest to the truth, which no answer can beat.
+
+    Args:
+        alignment: trained.
+        training: up to `GALLERY_ROWS` of it, drawn with a seed, are the gallery.
+        validation: to be looked up.
+
+    Returns:
+        Gallery -> `Summary`, as plain data.
+    """
+    gallery = training[_some(len(training), GALLERY_ROWS)]
+    names = list(alignment.config.widths)
+    kinds = {f"pictures by {name}": [name] for name in names} | {"pictures by all": names}
+
+    def found(queries: Tensor, vectors: Tensor) -> dict[str, Any]:
+        _, rows = ExactIndex(vectors).search(queries, 1)
+        there = gallery.lat_lon[rows[:, 0]]
+        km = haversine_km(*validation.lat_lon.T.numpy(), *there.T.numpy())
+        return asdict(summarise(km, thresholds=THRESHOLDS_KM))
+
+    with torch.inference_mode():
+        queries, pictures = validation.features.float(), gallery.features.float()
+        out = {"places": found(alignment.images(queries), alignment.locations(gallery.lat_lon))}
+        for kind, chosen in kinds.items():
+            vectors = (alignment.index_vectors(part, chosen) for part in (queries, pictures))
+            out[kind] = found(*vectors)
+        out["nearest possible"] = found(*map(_points, (validation.lat_lon, gallery.lat_lon)))
+    return out
+
+
+def _points(lat_lon: Tensor) -> Tensor:
+    return torch.from_numpy(unit_vectors(*lat_lon.T.numpy()))
+
+
+def _some(count: int, most: int) -> Tensor:
+    """At most so many of `count` rows, rising; the same ones every time."""
+    return torch.randperm(count, generator=torch.Generator().manual_seed(0))[:most].sort().values
+
+
+def _task_config(recipe: SpacesRecipe, records: Records) -> FrozenAlignConfig:
+    width = records.features.shape[1]
+    alignment = SpacesAlignmentConfig(
+        feature_width=width,
+        hidden=width,
+        location=recipe.location.model_copy(update={"width": width}),
+        text_width=None if records.text is None else records.text.shape[1],
+    )
+    return FrozenAlignConfig(
+        alignment=alignment,
+        policy=recipe.policy,
+        refit_every=recipe.refit_every,
+        batch=recipe.batch,
+        seed=recipe.seed,
+    )
+
+
+def _same_run(run: Path, recipe: SpacesRecipe, records: Records) -> None:
+    """A folder belongs to one recipe and one set of pictures: a run under others can't be gone on with."""
+    digest = hashlib.sha256()
+    for part in (records.features, records.lat_lon, records.text):
+        digest.update(b"" if part is None else part.contiguous().numpy().data)
+    settings = {"recipe": recipe.model_dump(mode="json"), "data": digest.hexdigest()}
+    path, text = run / "run.json", json.dumps(settings, indent=2) + "\n"
+    if path.exists() and path.read_text(encoding="utf-8") != text:
+        raise ConfigError(
+            f"{path}: this folder's run has other settings or pictures; name another folder, or delete it."
+        )
+    write_whole(path, text.encode())
+
+
+def _counts(training: Records, validation: Records) -> str:
+    texts = [part.text for part in (training, validation) if part.text is not None]
+    named = sum(int(text.any(dim=1).sum()) for text in texts)
+    return (
+        f"{len(training) + len(validation)} pictures, {named} of them with a text, features "
+        f"{training.features.shape[1]} wide: {len(training)} to learn from, {len(validation)} to judge by"
+    )
