@@ -36,8 +36,9 @@ def locate(
     """Estimate where pictures were taken, and how sure the estimate is.
 
     A picture that can't be read is refused by name and the others are answered; the exit status is then 1.
-    The model [b]orbit[/b] knows views of the Earth from above; [b]geoclip[/b] knows photos taken on the ground, and
-    is to be fetched first: [b]graticule models pull geoclip[/b].
+
+    The model [b]geoclip[/b] knows photos taken on the ground; [b]graticule models pull geoclip[/b] gets it.
+    The model [b]orbit[/b] knows views of the Earth from above, and nothing else.
     """
     from graticule.cli.present import Tally, present
     from graticule.cli.progress import progress
