@@ -1,0 +1,59 @@
+"""`graticule align`: from a folder of features to a folder that can be opened."""
+
+import pytest
+
+
+@pytest.fixture
+def features(tmp_path):
+    import numpy as np
+    import torch
+    from safetensors.torch import save_file
+
+    random = np.random.default_rng(0)
+    places = random.uniform((-60, -180), (75, 180), (60, 2))
+    tensors = {"features": torch.from_numpy(np.cos(places / 20)).half(), "lat_lon": torch.from_numpy(places)}
+    (tmp_path / "features").mkdir()
+    save_file(tensors, tmp_path / "features" / "shard-0.safetensors")
+    return tmp_path / "features"
+
+
+def test_stopped_and_resumed_it_writes_a_folder(run, features, tmp_path):
+    from graticule.alignment.spaces import SpacesAlignment
+
+    command = ["align", features, "--out", tmp_path / "out", "--steps", 2, "--batch", 8]
+    status, out, err = run(*command, "--minutes", 0)
+    assert (status, err) == (0, "")
+    assert "stopped; run the same command again" in out
+    assert not (tmp_path / "out" / "manifest.json").exists()
+    status, out, err = run(*command)
+    assert (status, err) == (0, "")
+    assert "resumed at step 1 of 2" in out
+    assert "ends " in out
+    assert "| places |" in out
+    assert f"finished: {tmp_path}/out" in out
+    assert SpacesAlignment.from_folder(tmp_path / "out").config.widths == {"image": 2, "location": 2}
+    status, _, err = run(*command, "--seed", 1)
+    assert status == 2
+    assert "other settings" in err
+
+
+def test_wrong_use_is_told_without_a_traceback(run, features, tmp_path):
+    (tmp_path / "empty").mkdir()
+    out = ["--out", tmp_path / "out"]
+    for arguments, named in (
+        ([tmp_path / "gone", *out], "FEATURES"),
+        ([features], "--out"),
+        ([tmp_path / "empty", *out], "holds no shard"),
+        ([features, *out, "--policy", "magic"], "no 'magic'"),
+        ([features, *out, "--beta-hard", "-1"], "beta_hard"),
+        ([features, *out, "--rho-km", "nan"], "rho_km"),
+        ([features, *out, "--refit-every", "0"], "refit_every"),
+        ([features, *out, "--policy", "distance-mask", "--batch", "8"], "rho_km"),
+        ([features, *out, "--text", tmp_path / "empty"], "names a place"),
+        ([features, "--out", tmp_path / "other", "--batch", "500"], "batch"),
+        ([features, "--out", features / "shard-0.safetensors" / "x"], "can't be made"),
+    ):
+        status, _, err = run("align", *arguments)
+        assert status == 2, (arguments, err)
+        assert named in err
+        assert "Traceback" not in err
