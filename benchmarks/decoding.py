@@ -1,13 +1,17 @@
-"""Time cached decoding against decoding that recomputes everything at every step.
+"""Time GeoToken's decoding against decoding that recomputes everything at every step.
 
-    python benchmarks/decoding.py [--pictures 4] [--repeats 3] [--output benchmarks/results/decoding.json]
+    python benchmarks/decoding.py [--pictures 8] [--samples 30] [--repeats 3] [--threads 2]
 
 Both run the paper's network (54.8 M parameters, 214 memory tokens, 11 tokens) with the same random weights
 on the same pictures and must give the same candidates. The plain side is `torch.nn.Transformer`'s own layers:
 each step runs the whole prefix and projects the keys and values of the memory again, as the published system
-does. Beams are rows of its batch, so the memory is projected for each of them. Times include the encoder, which both
-run once; its share is told apart. The compact design is timed beside them, cached. What is told is processor
-time, on which other work on the machine has little influence; it has some all the same.
+does. Its beams are rows of its batch, so the memory is projected for each of them; its samples are drawn one after
+another, each in a pass of its own over the batch. Both sides draw by the same random numbers.
+
+What is told is wall time. The encoder, which both run once, is timed apart: `times_faster` counts it on both
+sides, `times_faster_without_encoder` on neither. `share_of_limit` is the time that the arithmetic of a pass would take
+at the rate of one large matrix product, over the time that decoding takes. bfloat16 is the same call under
+`torch.autocast`.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ import os
 import platform
 import statistics
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,14 +30,17 @@ import torch
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from graticule.decoding.beam import beam
 from graticule.decoding.candidates import Candidates
+from graticule.decoding.sample import sample, uniforms
 from graticule.tokens.geotoken import GeoToken, GeoTokenConfig, sinusoidal_positions
 from graticule.tokens.published import load_published
 from graticule.tokens.query import Neighbours, Query
 
 WIDTHS = (1, 5, 30)
+SEED = 0
 NAMES = ("image", "location", "text")
 NEIGHBOURS = 15
 
@@ -87,69 +95,123 @@ class Plain(nn.Module):
         return self.output_layers[length](x[:, -1]).log_softmax(-1)
 
     @torch.no_grad()
-    def beam(self, query: Query, width: int) -> tuple[Tensor, Tensor]:
+    def beam(self, memory: Tensor, width: int) -> tuple[Tensor, Tensor]:
         """Tokens `(B, W, T)` and log-probabilities `(B, W)`."""
-        memory = self.memory(query)
-        prefixes = torch.empty(query.batch_size, 1, 0, dtype=torch.int64)
-        scores = torch.zeros(query.batch_size, 1)
+        prefixes = torch.empty(len(memory), 1, 0, dtype=torch.int64)
+        scores = torch.zeros(len(memory), 1)
         for size in self.vocabulary:
             repeated = memory.repeat_interleave(prefixes.shape[1], dim=0)
             log_probs = self.next_log_probs(repeated, prefixes.flatten(0, 1))
-            extended = (scores.flatten()[:, None] + log_probs).view(query.batch_size, -1)
+            extended = (scores.flatten()[:, None] + log_probs).view(len(memory), -1)
             scores, chosen = extended.topk(min(width, extended.shape[1]), dim=1)
             parents = (chosen // size).unsqueeze(-1).expand(-1, -1, prefixes.shape[2])
             prefixes = torch.cat([prefixes.gather(1, parents), (chosen % size).unsqueeze(-1)], dim=-1)
         return prefixes, scores
 
+    @torch.no_grad()
+    def sample(self, memory: Tensor, draws: Tensor) -> Tensor:
+        """Tokens `(B, S, T)`, each sample drawn alone by its numbers `(B, S, T)` in (0, 1)."""
+        samples = []
+        for numbers in draws.unbind(1):
+            prefixes = torch.empty(len(memory), 0, dtype=torch.int64)
+            for number in numbers.unbind(1):
+                below = self.next_log_probs(memory, prefixes).double().exp().cumsum(-1)
+                token = torch.searchsorted(below, number.unsqueeze(1) * below[:, -1:], right=True)
+                prefixes = torch.cat([prefixes, token], dim=1)
+            samples.append(prefixes)
+        return torch.stack(samples, dim=1)
+
 
 def main() -> None:
     """Run it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--pictures", type=int, default=4, help="pictures a batch")
+    parser.add_argument("--pictures", type=int, default=8, help="pictures a batch")
+    parser.add_argument("--samples", type=int, default=30, help="samples a picture")
     parser.add_argument("--repeats", type=int, default=3, help="runs of each; the median is told")
+    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument(
         "--layers", type=int, default=10, help="encoder and decoder layers; the paper's are 10"
     )
     parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results" / "decoding.json")
     options = parser.parse_args()
 
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    plain, cached = paper_models(options.layers)
-    compact = GeoToken(GeoTokenConfig.compact()).eval()
-    query, compact_query = (pictures(model, options.pictures) for model in (cached, compact))
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(SEED)
+    plain, ours = paper_models(options.layers)
+    query = pictures(ours, options.pictures)
+    with torch.no_grad():
+        memory = plain.memory(query)
+    draws = uniforms(torch.arange(options.pictures), SEED, count=options.samples, length=ours.scheme.length)
+    clock = Clock(ours, query, options.repeats)
 
-    encoder = median_seconds(no_grad(cached.memory, query), options.repeats)
-    rows = []
+    beams, samples = [], []
     for width in WIDTHS:
-        difference = check_same(plain.beam(query, width), beam(cached, query, width=width))
-        seconds = {
-            "plain": median_seconds(lambda w=width: plain.beam(query, w), options.repeats),
-            "cached": median_seconds(lambda w=width: beam(cached, query, width=w), options.repeats),
-            "compact": median_seconds(lambda w=width: beam(compact, compact_query, width=w), options.repeats),
-        }
-        rows.append(
-            {
-                "width": width,
-                "median_processor_seconds": seconds,
-                "times_faster": seconds["plain"] / seconds["cached"],
-                "times_faster_without_encoder": (seconds["plain"] - encoder) / (seconds["cached"] - encoder),
-                "largest_log_prob_difference": difference,
-            }
+        difference = check_same(plain.beam(memory, width), beam(ours, query, width=width))
+        run = {"width": width, "largest_log_prob_difference": difference}
+        beams.append(
+            run
+            | clock.compare(lambda w=width: plain.beam(memory, w), lambda w=width: beam(ours, query, width=w))
         )
-        show(rows[-1:], encoder, options.pictures)
+        show("greedy" if width == 1 else f"beam {width}", beams[-1])
+
+    def draw() -> Candidates:
+        return sample(ours, query, count=options.samples, seed=SEED)
+
+    share = check_same_samples(plain.sample(memory, draws), draw())
+    run = {"samples": options.samples, "share_of_same_samples": share}
+    samples.append(run | clock.compare(lambda: plain.sample(memory, draws), draw))
+    show(f"{options.samples} samples", samples[-1])
+
     report = {
         "pictures": options.pictures,
         "layers": options.layers,
-        "threads": 1,
+        "threads": options.threads,
         "repeats": options.repeats,
         "versions": {"python": platform.python_version(), "torch": torch.__version__},
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-        "encoder_processor_seconds": encoder,
-        "beams": rows,
+        "matrix_product_gflops": clock.gflops,
+        "encoder_seconds": clock.encoder,
+        "beams": beams,
+        "samples": samples,
     }
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(json.dumps(report, indent=2) + "\n")
+
+
+class Clock:
+    """Times decoders on the same pictures."""
+
+    def __init__(self, model: GeoToken, query: Query, repeats: int) -> None:
+        self.count, self.repeats = query.batch_size, repeats
+        encode = torch.no_grad()(lambda: model.memory(query))
+        self.encoder = median_seconds(encode, repeats)
+        self.encoder_flops = flops(encode)
+        a, b = torch.randn(2048, 1024), torch.randn(1024, 1024)
+        self.gflops = 2 * 2048 * 1024 * 1024 / 1e9 / median_seconds(lambda: a @ b, 20)
+
+    def compare(self, plain: Callable[[], object], ours: Callable[[], Candidates]) -> dict[str, object]:
+        """The plain side without the encoder against ours with it, in float32 and under autocast."""
+        slow, fast = median_seconds(plain, self.repeats, warm=False), median_seconds(ours, self.repeats)
+        decoding = fast - self.encoder
+        limit = (flops(ours) - self.encoder_flops) / 1e9 / self.gflops
+        short = torch.autocast("cpu", torch.bfloat16)(ours)
+        exact, rounded = ours(), short()
+        return {
+            "median_seconds": {
+                "plain": slow + self.encoder,
+                "cached": fast,
+                "cached_bfloat16": median_seconds(short, self.repeats),
+            },
+            "pictures_per_second": self.count / fast,
+            "times_faster": (slow + self.encoder) / fast,
+            "times_faster_without_encoder": slow / decoding,
+            "share_of_limit": limit / decoding,
+            "bfloat16_first_changes": (exact.tokens[:, 0] != rounded.tokens[:, 0])
+            .any(-1)
+            .float()
+            .mean()
+            .item(),
+        }
 
 
 def paper_models(layers: int) -> tuple[Plain, GeoToken]:
@@ -193,36 +255,51 @@ def check_same(plain: tuple[Tensor, Tensor], ours: Candidates) -> float:
     return difference
 
 
-def no_grad(function: Callable[[Query], object], query: Query) -> Callable[[], object]:
-    """A run without gradients."""
-    return lambda: torch.no_grad()(function)(query)
+def check_same_samples(plain: Tensor, ours: Candidates) -> float:
+    """The share of samples that both sides drew, or the run fails.
+
+    A draw on the very border of two tokens may fall either way by rounding, one in about a million.
+
+    Raises:
+        SystemExit: More than one in a hundred differ.
+    """
+    assert ours.counts is not None
+    same = 0
+    for row, tokens, counts in zip(plain.tolist(), ours.tokens.tolist(), ours.counts.tolist(), strict=True):
+        drawn = Counter(map(tuple, row))
+        same += (drawn & Counter({tuple(t): n for t, n in zip(tokens, counts, strict=True) if n})).total()
+    share = same / (plain.shape[0] * plain.shape[1])
+    if share < 0.99:
+        raise SystemExit(f"the two samplers disagree: {share:.1%} of the samples are the same")
+    return share
 
 
-def median_seconds(run: Callable[[], object], repeats: int) -> float:
-    """Processor time of a run, after one to warm up."""
-    run()
+def flops(run: Callable[[], object]) -> int:
+    """Floating-point operations of the matrix products of a run."""
+    with FlopCounterMode(display=False) as counter:
+        run()
+    return counter.get_total_flops()
+
+
+def median_seconds(run: Callable[[], object], repeats: int, *, warm: bool = True) -> float:
+    """Wall time of a run, after one to warm up if `warm`."""
+    if warm:
+        run()
     seconds = []
     for _ in range(repeats):
-        start = time.process_time()
+        start = time.perf_counter()
         run()
-        seconds.append(time.process_time() - start)
+        seconds.append(time.perf_counter() - start)
     return statistics.median(seconds)
 
 
-def show(rows: list[dict[str, object]], encoder: float, count: int) -> None:
-    """Print what was measured, in milliseconds a picture."""
-    table = Table(
-        title=f"{count} pictures, milliseconds a picture; encoder {1000 * encoder / count:.0f} of them"
-    )
-    for column in ("beam", "plain", "cached", "times faster", "without encoder", "compact, cached"):
-        table.add_column(column, justify="right")
-    for row in rows:
-        seconds = row["median_processor_seconds"]
-        assert isinstance(seconds, dict)
-        per_picture = {name: f"{1000 * value / count:.1f}" for name, value in seconds.items()}
-        faster = (f"{row['times_faster']:.1f}", f"{row['times_faster_without_encoder']:.1f}")
-        width = "greedy" if row["width"] == 1 else str(row["width"])
-        table.add_row(width, per_picture["plain"], per_picture["cached"], *faster, per_picture["compact"])
+def show(name: str, row: dict[str, object]) -> None:
+    """Print what was measured."""
+    table = Table("", "", title=name)
+    for key, value in row.items():
+        parts = value.items() if isinstance(value, dict) else [(None, value)]
+        for part, number in parts:
+            table.add_row(f"{key}, {part}" if part else key, f"{number:.3g}")
     Console().print(table)
 
 
