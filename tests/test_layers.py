@@ -24,7 +24,6 @@ MAY_IMPORT = {
     "prediction": {"errors", "earth"},
     "output": {"errors", "prediction"},
     "maps": {"errors", "prediction", "earth"},
-    "figures": {"errors", "prediction", "earth", "output", "maps"},
     "data": EVERYWHERE | GROUND,
     **{part: EVERYWHERE | GROUND | set(ROAD[:place]) for place, part in enumerate(ROAD)},
 }
@@ -32,6 +31,7 @@ MAY_IMPORT["extract"] = EVERYWHERE | GROUND | {"data", "encoders"}
 MAY_IMPORT["model"] = EVERYWHERE | GROUND | set(ROAD)
 MAY_IMPORT["pull"] = MAY_IMPORT["locator"] = MAY_IMPORT["model"] | {"model"}
 MAY_IMPORT["evaluation"] = MAY_IMPORT["locator"] | {"locator", "data", "output"}
+MAY_IMPORT["figures"] = {"errors", "prediction", "earth", "output", "maps", "evaluation"}
 MAY_IMPORT["training"] = MAY_IMPORT["evaluation"] | {"evaluation", "extract"}
 MAY_IMPORT["demo"] = MAY_IMPORT["locator"] | {"locator", "data"} | PICTURES_OF_ANSWERS
 MAY_IMPORT["serving"] = MAY_IMPORT["cli"] = {*MAY_IMPORT, "demo"} - {"cli", "serving"}

@@ -14,7 +14,7 @@ from rich.console import RenderableType
 
 from graticule.data.truth import Truth, read_truth
 from graticule.earth.distance import haversine_km
-from graticule.figures import map_figure
+from graticule.figures.answers import map_figure
 from graticule.images.open import open_picture
 from graticule.locator import Geolocator
 from graticule.output import atomic_text, format_km, format_place, results_table

@@ -87,6 +87,7 @@ ALIGNMENTS: Final = Registry(
     {
         "sphere": "graticule.alignment.model:Alignment",
         "geoclip": "graticule.alignment.geoclip:GeoClipAlignment",
+        "spaces": "graticule.alignment.spaces:SpacesAlignment",
     },
 )
 INDEXES: Final = Registry("index", {"exact": "graticule.retrieval.exact:ExactIndex"})

@@ -38,7 +38,6 @@ def locator(monkeypatch):
     """Puts the stand-in where the commands look for the real one."""
     module = ModuleType("graticule.locator")
     module.Geolocator = FakeGeolocator
-    module.list_models = lambda: [FakeGeolocator]
     monkeypatch.setitem(sys.modules, "graticule.locator", module)
     return module
 

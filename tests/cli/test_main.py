@@ -61,23 +61,17 @@ def raising(error):
 
 def test_an_error_on_purpose_has_no_traceback(run, locator, monkeypatch):
     monkeypatch.setattr(locator.Geolocator, "load", raising(GraticuleError("it is so.")))
-    assert run("locate", "x.png") == (2, "", "graticule: it is so.\n")
+    assert run("locate", "--model", "orbit", "x.png") == (2, "", "graticule: it is so.\n")
 
 
 def test_an_unexpected_error_is_short_unless_asked(run, locator, monkeypatch):
     monkeypatch.setattr(locator.Geolocator, "load", raising(ZeroDivisionError("oh")))
-    status, _, err = run("locate", "x.png")
+    status, _, err = run("locate", "--model", "orbit", "x.png")
     assert status == 3
     assert "unexpected ZeroDivisionError: oh" in err
     assert "Traceback" not in err
-    for arguments in (["--debug", "locate", "x.png"], ["locate", "x.png", "--debug"]):
+    located = ["locate", "--model", "orbit", "x.png"]
+    for arguments in (["--debug", *located], [*located, "--debug"]):
         status, _, err = run(*arguments)
         assert status == 3
         assert "Traceback" in err
-
-
-def test_models_list(run, locator):
-    status, out, _ = run("models", "list")
-    assert status == 0
-    assert "orbit" in out
-    assert "from above" in out

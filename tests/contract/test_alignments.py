@@ -7,6 +7,7 @@ from graticule.alignment.contract import ImageLocationAlignment
 from graticule.alignment.geoclip import GeoClipAlignment, GeoClipAlignmentConfig
 from graticule.alignment.location import LocationEncoderConfig
 from graticule.alignment.model import Alignment, AlignmentConfig
+from graticule.alignment.spaces import SpacesAlignment, SpacesAlignmentConfig
 from graticule.registry import ALIGNMENTS
 
 
@@ -29,7 +30,13 @@ def geoclip():
     return GeoClipAlignment(GeoClipAlignmentConfig(**small)).eval()
 
 
-TINY = {"sphere": sphere, "geoclip": geoclip}
+def spaces():
+    torch.manual_seed(0)
+    location = LocationEncoderConfig(sigmas=(1.0, 4.0), frequencies=8, hidden=16, layers=1, width=6)
+    return SpacesAlignment(SpacesAlignmentConfig(feature_width=10, hidden=12, location=location)).eval()
+
+
+TINY = {"sphere": sphere, "geoclip": geoclip, "spaces": spaces}
 CLOSE = {"rtol": 0, "atol": 1e-5}
 PLACES = torch.tensor(
     [[0.0, 0.0], [48.9, 2.4], [-33.9, 151.2], [90.0, 0.0], [-90.0, 0.0], [10.0, 180.0], [10.0, -180.0]],

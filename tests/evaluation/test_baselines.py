@@ -7,14 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from graticule.alignment.location import LocationEncoderConfig
-from graticule.alignment.model import Alignment, AlignmentConfig
 from graticule.earth import s2
 from graticule.earth.distance import haversine_km
 from graticule.evaluation.baselines import (
     FlatClassifier,
     adaptive_cells,
-    gallery_retrieval,
     mean_places,
     neighbour_vote,
 )
@@ -72,19 +69,6 @@ def test_a_neighbour_in_company_beats_a_slightly_nearer_hermit():
     asked, index = torch.tensor([[1.0, 0.0]]), ExactIndex(known.vectors)
     assert neighbour_vote(asked, known, index, neighbours=1).tolist() == [[0.0, 0.0]]
     assert neighbour_vote(asked, known, index, neighbours=4)[0, 0] >= 50
-
-
-def test_gallery_retrieval_takes_the_place_most_like_the_picture():
-    torch.manual_seed(0)
-    location = LocationEncoderConfig(sigmas=(4.0,), frequencies=8, hidden=8, layers=1, width=8)
-    alignment = Alignment(AlignmentConfig(feature_width=4, location=location)).eval()
-    known = gallery(30)
-    with torch.no_grad():
-        vectors = alignment.locations(known.lat_lon)
-        assert torch.equal(gallery_retrieval(vectors, known, alignment), known.lat_lon)
-        asked = unit(9, seed=3)
-        expected = known.lat_lon[(asked @ vectors.T).argmax(1)]
-    assert torch.equal(gallery_retrieval(asked, known, alignment), expected)
 
 
 def test_the_classifier_answers_with_the_middle_of_its_cell():

@@ -25,7 +25,7 @@ from graticule.evaluation.calibration import (
     risk_by_coverage,
     wilson,
 )
-from graticule.figures_calibration import calibration_figure
+from graticule.figures.calibration import calibration_figure
 from graticule.tokens.gallery import GalleryCellModel
 from graticule.tokens.query import Query
 

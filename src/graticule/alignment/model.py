@@ -42,7 +42,7 @@ class Alignment(nn.Module):
     def __init__(self, config: AlignmentConfig | None = None) -> None:
         super().__init__()
         self.config = config = config or AlignmentConfig()
-        self.image_head = _head(config.feature_width, config.hidden, config.location.width)
+        self.image_head = head(config.feature_width, config.hidden, config.location.width)
         self.location_encoder = LocationEncoder(config.location)
         self.log_scale = nn.Parameter(torch.tensor(math.log(config.initial_scale)))
 
@@ -60,7 +60,8 @@ class Alignment(nn.Module):
         return cast(Tensor, self.location_encoder(lat_lon))
 
 
-def _head(incoming: int, hidden: int | None, outgoing: int) -> nn.Module:
+def head(incoming: int, hidden: int | None, outgoing: int) -> nn.Module:
+    """A linear layer, or two with a ReLU between."""
     if hidden is None:
         return nn.Linear(incoming, outgoing)
     return nn.Sequential(nn.Linear(incoming, hidden), nn.ReLU(), nn.Linear(hidden, outgoing))

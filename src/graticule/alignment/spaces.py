@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from graticule.alignment.location import LocationEncoderConfig
 from graticule.alignment.loss import info_nce
-from graticule.alignment.model import Alignment, AlignmentConfig, _head
+from graticule.alignment.model import Alignment, AlignmentConfig, head
 from graticule.errors import ConfigError, ModelFormatError
 from graticule.store import ModelFolder, save_folder
 
@@ -61,7 +61,7 @@ class SpacesAlignment(Alignment):
         config = config or SpacesAlignmentConfig()
         super().__init__(config)
         if config.text_width is not None:
-            self.text_head = _head(config.feature_width, config.hidden, config.text_width)
+            self.text_head = head(config.feature_width, config.hidden, config.text_width)
             self.log_text_scale = nn.Parameter(torch.tensor(math.log(config.initial_scale)))
 
     @property

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from graticule.alignment.model import Alignment
 from graticule.earth import s2
 from graticule.earth.distance import EARTH_RADIUS_KM, latlon_from_vectors, unit_vectors
 from graticule.retrieval.exact import ExactIndex
@@ -18,7 +17,6 @@ from graticule.retrieval.gallery import Gallery
 __all__ = [
     "FlatClassifier",
     "adaptive_cells",
-    "gallery_retrieval",
     "mean_places",
     "neighbour_vote",
 ]
@@ -58,18 +56,6 @@ def neighbour_vote(
     weights = torch.softmax(similarities.double() / temperature, dim=-1)
     best = torch.einsum("bij,bj->bi", kernel, weights).argmax(dim=-1)
     return lat_lon[torch.arange(len(rows)), best]
-
-
-def gallery_retrieval(aligned: Tensor, gallery: Gallery, alignment: Alignment) -> Tensor:
-    """The gallery place whose location vector is most similar to the picture (GeoCLIP, sec. 3.4).
-
-    Returns:
-        (B, 2) degrees.
-    """
-    with torch.inference_mode():
-        places = torch.cat([alignment.locations(part) for part in torch.split(gallery.lat_lon, 8192)])
-        best = torch.cat([(part @ places.T).argmax(1) for part in torch.split(aligned, 1024)])
-    return gallery.lat_lon[best]
 
 
 class FlatClassifier(nn.Module):

@@ -24,7 +24,7 @@ def method_table(report: Mapping[str, Any]) -> str:
 
 
 def difference_table(report: Mapping[str, Any]) -> str:
-    """The best GeoToken decoding less each baseline, paired on the same pictures."""
+    """The model's best decoding less each baseline, paired on the same pictures."""
     thresholds = list(next(iter(report["differences"].values()))["within"])
     headings = [f"< {float(t):g} km, points" for t in thresholds]
     lines = [_row(f"{report['best']}, less", *headings, "GeoScore"), "|---|" + "---:|" * (len(headings) + 1)]

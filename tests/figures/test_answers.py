@@ -10,7 +10,7 @@ from PIL import Image
 from graticule import maps
 from graticule.earth import s2
 from graticule.errors import MissingExtraError
-from graticule.figures import map_figure
+from graticule.figures.answers import map_figure
 from graticule.prediction import Candidate, Prediction
 
 

@@ -1,0 +1,8 @@
+"""Figures, by matplotlib (extra `figures`), which is imported when one is made and never before.
+
+| file | draws |
+|---|---|
+| `answers.py` | a photo, the world with the probability on it, the candidates |
+| `calibration.py` | whether regions hold the truth as often as they say |
+| `variogram.py` | a semivariogram and the curve fitted to it |
+"""
