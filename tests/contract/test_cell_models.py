@@ -6,6 +6,7 @@ import torch
 
 from graticule.decoding.beam import beam
 from graticule.decoding.greedy import greedy
+from graticule.decoding.sample import sample, sample_distinct
 from graticule.earth.cells import TokenScheme
 from graticule.registry import CELL_MODELS
 from graticule.tokens.gallery import GalleryCellModel
@@ -173,6 +174,16 @@ def test_complete_prefixes_go_no_further(model, query):
 def test_decoders_report_the_model_s_own_probabilities(model, query):
     for found in (greedy(model, query), beam(model, query, width=9)):
         torch.testing.assert_close(found.token_log_probs.double(), walk(model, query, found.tokens), **CLOSE)
+
+
+@pytest.mark.parametrize("draw", [sample, sample_distinct])
+def test_samplers_report_the_model_s_own_probabilities(model, query, draw):
+    found = draw(model, query, count=5, seed=0, temperature=0.7)
+    real = found.log_probs.isfinite()
+    assert real[:, 0].all()
+    torch.testing.assert_close(
+        found.token_log_probs.double()[real], walk(model, query, found.tokens)[real], **CLOSE
+    )
 
 
 def test_no_pictures(model, query):
