@@ -43,7 +43,7 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
     def answer(self, code, body, headers=()):
-        self.send_response(code)
+        self.send_response_only(code)
         for name, value in dict(headers).items():
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))

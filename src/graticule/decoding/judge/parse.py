@@ -28,10 +28,12 @@ _PAIR_KEYS: Final = frozenset(
 _CHOICE_KEYS: Final = frozenset(("answer", "best", "candidate", "choice", "chosen", "number", "selected"))
 _COMPASS: Final = re.compile(r"\s*(?:[NSEW]|north|south|east|west)\s*", re.IGNORECASE)
 _DENIAL: Final = re.compile(
-    r"\b(?:not|none|neither|nor|no(?!\.)|never|cannot|unable|sorry|unsure)\b|n['\u2019]t\b", re.I
+    r"\b(?:not|none|neither|nor|no(?!\.)|never|cannot|unable|sorry|unsure)\b|n['\u2019]t\b", re.IGNORECASE
 )
-_WHOLE: Final = re.compile(r"(?<![\w.,+/-])[0-9]{1,6}(?![\w%/]|[.,][0-9]|\s?[-\u2013]\s?[0-9])")
-_CHOICE: Final = re.compile(r"\W*(?:candidate|choice|number|option|place)?\W{0,3}([0-9]{1,6})\W*", re.I)
+_WHOLE: Final = re.compile(r"(?<![\w.,+/\u2212\u2013-])[0-9]{1,6}(?![\w%/]|[.,][0-9]|\s?[-\u2013]\s?[0-9])")
+_CHOICE: Final = re.compile(
+    r"[\s\"'*(#]*(?:candidate|choice|number|option|place)?[\s\"'*(#:.]*([0-9]{1,6})[\s\"'*).]*", re.IGNORECASE
+)
 
 
 class _Object(list[tuple[str, Any]]):
@@ -188,11 +190,9 @@ def _coordinates(owner: _Object, pair: list[float]) -> Place:
 def _in_strings(values: list[Any]) -> Iterator[Place]:
     for value in values:
         for _, leaf in _leaves("", value):
-            if isinstance(leaf, str):
-                try:
-                    yield place_in_prose(leaf)
-                except AnswerError:
-                    continue
+            # With one number or none it is no place; with more it is one, or should have been.
+            if isinstance(leaf, str) and len(re.findall(r"[0-9.,]+", leaf)) > 1:
+                yield place_in_prose(leaf)
 
 
 def _leaves(key: str, value: Any) -> Iterator[tuple[str, Any]]:
@@ -211,7 +211,7 @@ def _leaves(key: str, value: Any) -> Iterator[tuple[str, Any]]:
 def _whole(value: Any) -> int:
     if isinstance(value, float) and value.is_integer():
         return int(value)
-    if isinstance(value, str) and (match := _CHOICE.fullmatch(value)) and "-" not in value:
+    if isinstance(value, str) and (match := _CHOICE.fullmatch(value)):
         return int(match[1])
     raise AnswerError(f"no candidate's number: {brief(str(value))!r}")
 

@@ -76,9 +76,15 @@ def openai_client(config: JudgeConfig, key: str | None) -> Any:
 
     class Bounded(openai.DefaultAsyncHttpxClient):  # type: ignore[name-defined, misc]
         async def send(self, request: Any, **options: Any) -> Any:
-            sizes = {"Host": request.url.netloc, "Content-Length": str(len(request.content))}
-            request.headers = type(request.headers)({**sizes, **headers})
-            response = await super().send(request, **{**options, "stream": True, "follow_redirects": False})
+            own = {**headers, "Host": request.url.netloc, "Content-Length": str(len(request.content))}
+            sent = type(request)(
+                request.method,
+                request.url,
+                headers=own,
+                content=request.content,
+                extensions=request.extensions,
+            )
+            response = await super().send(sent, **{**options, "stream": True, "follow_redirects": False})
             body = bytearray()
             try:
                 async for chunk in response.aiter_raw():
@@ -90,6 +96,7 @@ def openai_client(config: JudgeConfig, key: str | None) -> Any:
             kept = {name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers}
             if key:  # some servers quote it back, and what they say ends up in reports
                 body = body.replace(key.encode(), b"***")
+            # The openai client looks for notes to itself among the headers of the request that it made.
             return type(response)(response.status_code, headers=kept, content=bytes(body), request=request)
 
     return openai.AsyncOpenAI(
