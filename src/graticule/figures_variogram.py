@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["variogram_figure"]
 
 _SIZE: Final = (11.0, 6.4)  # inches
-_AREAS: Final = (14.0, 240.0)  # of the dots with the fewest and the most pairs, in square points
+_AREAS: Final = (30.0, 200.0)  # of the dots with the fewest and the most pairs, in square points
 _REPLICATES: Final = 200
 
 
@@ -51,7 +51,7 @@ def variogram_figure(fit: Fit, *, title: str) -> Figure:
     axes = figure.add_axes((0.08, 0.115, 0.89, 0.76))
     _style(axes)
     found = fit.empirical
-    axes.set_ylim(0, 1.12 * max(found.semivariance.max(), fit.model.nugget + fit.model.sill, 1e-12))
+    axes.set_ylim(0, 1.3 * max(found.semivariance.max(), fit.model.nugget + fit.model.sill, 1e-12))
     if _widen(fit):
         axes.set_xscale("log")
         axes.set_xlim(0.7 * found.lag_km[found.lag_km > 0][0], 1.15 * found.high_km[-1])
@@ -89,7 +89,7 @@ def _dots(axes: Axes, fit: Fit) -> None:
     size = np.log(found.counts)
     share = (size - size.min()) / max(np.ptp(size), 1e-9)
     low, high = np.nanquantile(found.bootstrap(_REPLICATES), [0.025, 0.975], axis=0)
-    axes.vlines(found.lag_km, low, high, color=Palette.TRUTH, linewidth=1.4, alpha=0.7, zorder=3)
+    axes.vlines(found.lag_km, low, high, color=Palette.INK, linewidth=1.6, zorder=6)
     style: dict[str, Any] = {
         "color": Palette.TRUTH,
         "edgecolor": Palette.PAPER,
@@ -115,12 +115,12 @@ def _curve(axes: Axes, fit: Fit) -> None:
     note: dict[str, Any] = {
         "color": Palette.SOFT,
         "fontsize": 11,
-        "xytext": (-6, 4),
         "textcoords": "offset points",
         "ha": "right",
     }
-    axes.annotate(f"nugget + sill {level:.3g}", (end, level), **note)
-    axes.annotate(f"nugget {model.nugget:.3g}", (end, model.nugget), **note)
+    # Clear of the dots, which lie about the level and above the nugget.
+    axes.annotate(f"nugget + sill {level:.3g}", (end, level), xytext=(-6, 14), **note)
+    axes.annotate(f"nugget {model.nugget:.3g}", (end, model.nugget), xytext=(-6, -14), **note)
     reach = model.practical_range_km
     words = f"practical range {reach:,.0f} km"
     if start < reach < end:

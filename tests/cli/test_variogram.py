@@ -73,3 +73,5 @@ def test_what_is_wrong_is_named(file, tmp_path):
     assert "lat_lon" in str(lacking)
     assert call(file, "--pairs", "some").exit_code == 2
     assert call(file, "--bins", 2).exit_code == 2
+    assert call(file, "--figure", tmp_path / "out.jpg").exit_code == 2
+    assert isinstance(call(file, "--bins", 8, "--figure", file / "out.png").exception, InputError)

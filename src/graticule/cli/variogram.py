@@ -59,6 +59,8 @@ def variogram(
     """
     if pairs != "all" and not pairs.isdecimal():
         raise typer.BadParameter(f"--pairs {pairs}: give all, or how many", param_hint="--pairs")
+    if figure is not None and figure.suffix != ".png":
+        raise typer.BadParameter(f"{figure}: name a .png file", param_hint="--figure")
 
     import json
 
@@ -89,9 +91,7 @@ def variogram(
     kind = best(fits).model.kind if model == "best" else model
     chosen = fit_model(found, kind, weights=weights, seed=seed)
     if figure is not None:
-        from graticule.figures_variogram import variogram_figure
-
-        variogram_figure(chosen, title=f"Semivariogram of {source}").savefig(figure)
+        _draw(chosen, f"Semivariogram of {source}", figure)
     if output is not None:
         content: dict[str, Any] = {"source": source, "seed": seed, "empirical": found.to_dict()}
         content |= {"fit": chosen.to_dict(), "compared": [fit.to_dict() for fit in fits]}
@@ -99,6 +99,21 @@ def variogram(
             json.dump(content, stream, indent=2, allow_nan=False)
             stream.write("\n")
     show_table(_lags_table(chosen), _models_table(fits, kind), _summary(chosen))
+
+
+def _draw(fit: Fit, title: str, path: Path) -> None:
+    from io import BytesIO
+
+    from graticule.errors import InputError
+    from graticule.figures_variogram import variogram_figure
+    from graticule.store import write_whole
+
+    drawn = BytesIO()
+    variogram_figure(fit, title=title).savefig(drawn)
+    try:
+        write_whole(path, drawn.getvalue())
+    except OSError as error:
+        raise InputError(f"{path}: can't be written ({error.strerror}). Check its folder.") from error
 
 
 def _read(source: str) -> tuple[Any, Any]:

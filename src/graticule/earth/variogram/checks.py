@@ -7,11 +7,10 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from graticule.earth import s2
 from graticule.errors import CoordinateError, InputError
 
 __all__ = ["checked_features", "checked_places"]
-
-_ROWS = 65_536  # looked at together, so that checks need little memory
 
 
 def checked_places(lat_lon: ArrayLike | Tensor) -> NDArray[np.float64]:
@@ -56,12 +55,14 @@ def checked_features(features: ArrayLike | Tensor, *, rows: int, directions: boo
         raise InputError(f"features hold {len(given)} rows and lat_lon {rows}: give one feature row a place")
     if not given.is_floating_point():
         raise InputError(f"features are {given.dtype}: give floating-point numbers")
-    for start in range(0, rows, _ROWS):
-        part = given[start : start + _ROWS]
-        for wrong, why in (
-            (~part.isfinite().all(1), "holds NaN or infinity; leave the row out"),
-            (~part.any(1), "is zero, so it has no cosine with others; leave it out or use euclidean"),
-        ):
-            if wrong.any() and (directions or "zero" not in why):
-                raise InputError(f"features: row {start + int(wrong.nonzero()[0])} {why}")
+    for part in s2.blocks(rows):  # so that the check needs little memory
+        _refuse(part, ~given[part].isfinite().all(dim=1), "holds NaN or infinity; leave it out")
+        if directions:
+            zero = ~given[part].any(dim=1)
+            _refuse(part, zero, "is zero, so it has no cosine with others; leave it out or use euclidean")
     return given
+
+
+def _refuse(part: slice, wrong: Tensor, why: str) -> None:
+    if wrong.any():
+        raise InputError(f"features: row {part.start + int(wrong.nonzero()[0])} {why}")

@@ -340,8 +340,10 @@ def _block_sums(
     blocks = int(block.max()) + 1
     one, other = block[i], block[j]
     between = np.minimum(one, other) * blocks + np.maximum(one, other)
-    apart = _prepared(values[torch.from_numpy(i)], unit) - _prepared(values[torch.from_numpy(j)], unit)
-    unlike = apart.double().square().sum(dim=1).numpy() / 2
+    unlike = np.empty(len(i))
+    for part in s2.blocks(len(i)):
+        here, there = (_prepared(values[torch.from_numpy(rows[part])], unit) for rows in (i, j))
+        unlike[part] = (here - there).double().square_().sum(dim=1).numpy() / 2
     km = 2 * EARTH_RADIUS_KM * np.arcsin(np.sqrt(np.minimum(versines / 2, 1)))
     sums = [np.bincount(between, weights, blocks**2) for weights in (None, unlike, unlike**2, km)]
     return np.stack(sums).astype(np.float64).reshape(4, blocks, blocks)

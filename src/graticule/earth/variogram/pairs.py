@@ -46,18 +46,23 @@ class NearPairs:
     def __init__(self, vectors: NDArray[np.float64], reach_km: float) -> None:
         # The chord of the reach, and a little more, since a coordinate's last digits are rounded.
         side = max(float(np.sqrt(2 * versine(reach_km))) * (1 + 1e-9), _FINEST)
-        # From 1 on, so that a step back stays positive.
-        x, y, z = np.floor((vectors.T + 1) / side).astype(np.int64) + 1
-        cubes = x << 2 * _BITS | y << _BITS | z
+        cubes = np.zeros(len(vectors), dtype=np.int64)
+        for along in vectors.T:
+            # From 1 on, so that a step back stays positive.
+            cubes = cubes << _BITS | np.floor((along + 1) / side).astype(np.int64) + 1
         self._order = np.argsort(cubes, kind="stable")
-        found, self._starts, self._sizes = np.unique(
-            cubes[self._order], return_index=True, return_counts=True
-        )
+        cubes = cubes[self._order]
+        self._starts = np.flatnonzero(np.diff(cubes, prepend=-1))
+        self._sizes = np.diff(self._starts, append=len(cubes))
+        found = cubes[self._starts]
         meetings = [self._meet(found, step) for step in _NEXT]
         self._first, self._second = (np.concatenate(part) for part in zip(*meetings, strict=True))
-        one, other = self._sizes[self._first], self._sizes[self._second]
-        pairs = np.where(self._first == self._second, one * (one - 1) // 2, one * other)
-        self._ends = np.cumsum(pairs)
+        self._ends = self._sizes[self._first]
+        self._ends *= self._sizes[self._second]
+        alone = np.flatnonzero(self._first == self._second)
+        own = self._sizes[self._first[alone]]
+        self._ends[alone] = own * (own - 1) // 2
+        np.cumsum(self._ends, out=self._ends)
         self.total = int(self._ends[-1])
 
     def __getitem__(self, numbers: Rows) -> tuple[Rows, Rows]:
@@ -79,6 +84,7 @@ class NearPairs:
         """Which of the cubes found meet which, one step away."""
         dx, dy, dz = step
         wanted = found + ((dx << 2 * _BITS) + (dy << _BITS) + dz)
-        place = np.searchsorted(found, wanted).clip(max=len(found) - 1)
+        place = np.searchsorted(found, wanted)
+        np.minimum(place, len(found) - 1, out=place)
         first = np.flatnonzero(found[place] == wanted)
         return first.astype(np.int32), place[first].astype(np.int32)
