@@ -126,6 +126,16 @@ def test_the_variogram_is_the_training_split_s_and_outlives_a_checkpoint():
     assert torch.equal(again.variogram.gamma(lags), curve)
 
 
+def test_a_policy_may_give_way_to_plain_infonce():
+    shaped, until, plain = (
+        task(policy=PolicyConfig(name=name, rho_km=500.0), policy_steps=steps)
+        for name, steps in (("semivariogram", None), ("semivariogram", 2), ("none", None))
+    )
+    losses = [[running.loss(step)[0].item() for step in range(4)] for running in (shaped, until, plain)]
+    assert losses[1] == losses[0][:2] + losses[2][2:]
+    assert losses[0][2:] != losses[2][2:]
+
+
 def test_refitting_follows_the_aligned_vectors():
     running = task(policy=PolicyConfig(name="semivariogram"), refit_every=2, refit_rows=1000)
     curves = []

@@ -38,6 +38,8 @@ class FrozenAlignConfig(BaseModel):
 
     alignment: AlignmentConfig
     policy: PolicyConfig = PolicyConfig()
+    policy_steps: int | None = None
+    """Steps for which the policy holds; the rest is plain InfoNCE. None: all."""
     batch: int = 512
     group: int = 1
     """Pictures that come into a batch together: runs along the Hilbert curve. 1: a batch is from all over the world,
@@ -143,7 +145,7 @@ class FrozenAlignTask:
     def _policy(self, step: int, features: Tensor, clean: Tensor) -> Callable[[Tensor], Tensor] | None:
         """The policy, bound to what is known of this batch and of the queue as it stands."""
         config, queue = self.config, self.model.queue
-        if config.policy.name == "none":
+        if config.policy.name == "none" or (config.policy_steps is not None and step >= config.policy_steps):
             return None
         if config.refit_every is not None:
             if step % config.refit_every == 0:
