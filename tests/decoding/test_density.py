@@ -8,11 +8,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graticule.decoding.beam import beam
-from graticule.decoding.density import cell_areas_km2, density, reach_km
+from graticule.decoding.beam import beam, frontiers
+from graticule.decoding.constrain import CellMask
+from graticule.decoding.density import cell_areas_km2, density, density_of_beam, reach_km
 from graticule.earth import s2
 from graticule.earth.cells import TokenScheme
 from graticule.earth.distance import EARTH_RADIUS_KM, haversine_km
+from graticule.earth.regions import parse_region
 from graticule.errors import ConfigError
 from graticule.prediction import credible_radius_km
 from graticule.tokens.gallery import GalleryCellModel
@@ -413,3 +415,31 @@ def test_areas_are_those_of_the_s2_library(level, close):
     cells = s2.cell_ids(random.uniform(-90, 90, 50), random.uniform(-180, 180, 50), level=level)
     exact = [s2geometry.S2Cell(s2geometry.S2CellId(int(cell))).ExactArea() for cell in cells]
     np.testing.assert_allclose(cell_areas_km2(cells), EARTH_RADIUS_KM**2 * np.array(exact), rtol=close)
+
+
+@pytest.mark.parametrize("region", [None, "Chad", "-40,100,10,180"])
+@pytest.mark.parametrize("width", [1, 3, 6])
+def test_a_beam_leaves_the_density_that_follows_as_many(width, region):
+    gallery, pictures = model(3), query(4)
+    mask = None if region is None else CellMask(SCHEME, parse_region(region))
+    steps = frontiers(gallery, pictures, width=width, shown=LEAVES, mask=mask)
+    seen = density_of_beam(steps, SCHEME, width=width, mask=mask)
+    whole = density(gallery, pictures, mass=1.0, width=width, mask=mask)
+    np.testing.assert_allclose(seen.total, whole.total, rtol=1e-3)  # float32 against float64
+    for picture in range(4):
+        masses = [
+            dict(zip(d.cells[picture].tolist(), d.mass[picture].tolist(), strict=True)) for d in (seen, whole)
+        ]
+        assert masses[0].keys() == masses[1].keys()
+        np.testing.assert_allclose(
+            [masses[0][cell] for cell in masses[0]], [masses[1][cell] for cell in masses[0]], rtol=1e-3
+        )
+    if region is None:
+        np.testing.assert_allclose(seen.total, 1, atol=1e-5)
+
+
+def test_what_a_beam_finds_impossible_has_no_cell():
+    steps = frontiers(model(epsilon=0), query(), width=2, shown=LEAVES)
+    seen = density_of_beam(steps, SCHEME, width=2)
+    assert ((seen.mass > 0) == (seen.levels >= 0)).all()
+    np.testing.assert_allclose(seen.total, 1, atol=1e-5)

@@ -7,7 +7,7 @@ cell the probability is taken to be spread evenly.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, get_args
@@ -17,7 +17,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from graticule.decoding.candidates import Candidates
 from graticule.earth import hilbert, s2
+from graticule.earth.cells import TokenScheme
 from graticule.earth.distance import EARTH_RADIUS_KM, haversine_km, unit_vectors
 from graticule.errors import ConfigError
 from graticule.prediction import MASS
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from graticule.decoding.constrain import CellMask
     from graticule.earth.regions import Region
 
-__all__ = ["Density", "Goal", "cell_areas_km2", "density", "reach_km"]
+__all__ = ["Density", "Goal", "cell_areas_km2", "density", "density_of_beam", "reach_km"]
 
 Goal = Literal["geoscore", "median", "within"]
 """What a point should be best at: the mean GeoScore, the median distance, or the chance to be within a distance."""
@@ -303,7 +305,8 @@ def density(
     found: list[tuple[NDArray[np.uint64], NDArray[np.float64], NDArray[np.bool_], int]] = []
     for step, (level, size) in enumerate(zip(levels, scheme.vocabulary, strict=False)):
         # The softmax of normalised logarithms is their exponential without float32's error of the sum.
-        parts = held.unsqueeze(-1) * model.next_log_probs(state).cpu().double().softmax(-1)  # (B, W, V)
+        log_probs = model.next_log_probs(state)
+        parts = held.unsqueeze(-1) * log_probs.cpu().double().softmax(-1)  # (B, W, V)
         exists = real.unsqueeze(-1).expand_as(parts)
         if mask is not None:
             exists = exists & mask.children(tokens)
@@ -324,7 +327,30 @@ def density(
         parents, token = chosen // size, chosen % size
         tokens = torch.cat([tokens[pictures, parents], token.unsqueeze(-1)], dim=-1)
         leaves = np.take_along_axis(cells, chosen.numpy(), 1) - last
-        state = model.advance(state, parents, token)
+        state = model.advance(state, parents.to(log_probs.device), token.to(log_probs.device))
+    whole = _sorted(found)
+    return whole if mask is None else _confined(whole, mask.region)
+
+
+def density_of_beam(
+    steps: Sequence[Candidates], scheme: TokenScheme, *, width: int, mask: CellMask | None = None
+) -> Density:
+    """The distribution that a beam has seen, without asking the model anything more.
+
+    The cells of each step that the beam did not follow, and all of the last, are a partition of the Earth: that of
+    `density` with this width and a mass of 1. Cells that are impossible are left out.
+
+    Args:
+        steps: From `graticule.decoding.beam.frontiers`, with all children of the prefixes followed `shown`.
+        scheme: That of the model.
+        width: How many prefixes the beam followed.
+        mask: That of the beam: what is left is the region's, as in `density`.
+    """
+    found = []
+    for step, (level, reached) in enumerate(zip(scheme.levels, steps, strict=True), start=1):
+        first = width if step < len(steps) else 0
+        mass = reached.log_probs[:, first:].cpu().double().exp().numpy()
+        found.append((scheme.decode(reached.tokens[:, first:].cpu().numpy()), mass, mass > 0, level))
     whole = _sorted(found)
     return whole if mask is None else _confined(whole, mask.region)
 
