@@ -105,7 +105,7 @@ def _draw(fit: Fit, title: str, path: Path) -> None:
     from io import BytesIO
 
     from graticule.errors import InputError
-    from graticule.figures_variogram import variogram_figure
+    from graticule.figures.variogram import variogram_figure
     from graticule.store import write_whole
 
     drawn = BytesIO()
