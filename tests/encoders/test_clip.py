@@ -112,6 +112,11 @@ def test_pictures_are_prepared_as_clips_processor_does(size):
     np.testing.assert_array_equal(prepared, expected)
 
 
+def test_a_strip_of_a_picture_takes_no_memory():
+    strip = Image.new("RGB", (5_000_000, 1), (10, 200, 30))
+    assert (ClipEncoder(TINY).prepare(strip) == np.array([10, 200, 30]).reshape(3, 1, 1)).all()
+
+
 def test_pickles_are_not_loaded(folder):
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
     with pytest.raises(ModelNotFoundError, match="pickles"):

@@ -91,7 +91,8 @@ def draw(name, shape):
     """Weights of one tensor.
 
     Matrices keep the size of what goes through them. Those of the attention are larger: it then looks at parts of a
-    picture, not at all of it alike, and pictures are told apart.
+    picture, not at all of it alike, and pictures are told apart. Where layers are many, less will do, and more would
+    make much of rounding.
     """
     noise = np.random.default_rng(zlib.crc32(name.encode())).standard_normal(tuple(shape), dtype=np.float32)
     if name.endswith(("norm.weight", "norm1.weight", "norm2.weight", "layrnorm.weight")):
@@ -99,6 +100,8 @@ def draw(name, shape):
     elif len(shape) < 2 or "position" in name:
         noise = 0.1 * noise
     else:
-        gain = 3.0 if "self_attn" in name else 1.0
+        gain = 1.0
+        if "self_attn" in name:
+            gain = 3.0 if shape[0] < 1024 else 1.5
         noise = noise * gain / np.sqrt(np.prod(shape[1:]))
     return torch.from_numpy(np.asarray(noise, dtype=np.float32)).reshape(shape)

@@ -26,6 +26,9 @@ __all__ = ["ClipEncoder", "ClipEncoderConfig", "is_of_tower", "read_config"]
 MEAN: Final = (0.48145466, 0.4578275, 0.40821073)
 SPREAD: Final = (0.26862954, 0.26130258, 0.27577711)
 
+LONGEST: Final = 50
+"""A strip of more squares than this is cut first: enlarged, it might be more than memory holds."""
+
 # What the tower's tensors are called in the Hugging Face layout, in a full CLIP and in a vision tower alone.
 PREFIXES: Final = ("vision_model.", "visual_projection.")
 COUNTED: Final = "vision_model.embeddings.position_ids"
@@ -103,11 +106,10 @@ class ClipEncoder(nn.Module):
             (3, size, size) uint8.
         """
         short = min(image.size)
+        image = _centre(image, *(min(edge, LONGEST * short) for edge in image.size))
         width, height = (int(self.size * edge / short) for edge in image.size)
         resized = image.resize((width, height), Image.Resampling.BICUBIC)
-        left, top = (width - self.size) // 2, (height - self.size) // 2
-        square = resized.crop((left, top, left + self.size, top + self.size))
-        return np.ascontiguousarray(np.asarray(square).transpose(2, 0, 1))
+        return np.ascontiguousarray(np.asarray(_centre(resized, self.size, self.size)).transpose(2, 0, 1))
 
     @classmethod
     def from_folder(cls, folder: Path) -> ClipEncoder:
@@ -165,6 +167,11 @@ def read_config(data: bytes, *, name: str) -> ClipEncoderConfig:
         )
     except ValidationError as error:
         raise ModelFormatError(f"{name}: not the config of a CLIP that can be used ({error}).") from error
+
+
+def _centre(image: Image.Image, width: int, height: int) -> Image.Image:
+    left, top = (image.width - width) // 2, (image.height - height) // 2
+    return image.crop((left, top, left + width, top + height))
 
 
 def _tower(config: ClipEncoderConfig) -> nn.Module:
