@@ -361,6 +361,14 @@ def test_room_is_made_sure_of_first(published, hub, wheel, models, monkeypatch):
     assert not hub.asked
 
 
+def test_a_disk_that_fills_up_is_told(published, models):
+    def full(line):
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(InputError, match=r"No space left.*run the command again"):
+        pull(plan("geoclip"), report=full)
+
+
 def test_a_folder_that_is_no_model_is_left_alone(published, hub, wheel, models):
     (models / "geoclip").mkdir(parents=True)
     with pytest.raises(InputError, match="is not a model; move it away"):

@@ -107,6 +107,17 @@ def pull(
     if find_spec("transformers") is None:
         raise MissingExtraError.of("clip", "transformers")
     _check_room(plan)
+    try:
+        _install(plan, report, progress)
+    except OSError as error:
+        raise InputError(
+            f"{error.filename or plan.folder.parent}: can't be written ({error.strerror or error}); what has arrived "
+            "is kept: mend that and run the command again."
+        ) from error
+    return plan.folder
+
+
+def _install(plan: Plan, report: Callable[[str], None], progress: Callable[[int, int], None]) -> None:
     work = plan.folder.with_name(f".{plan.name}.part")
     make_folder(work)
     alignment, coordinates = wheel.read_wheel(_wheel_file(plan, work, report))
@@ -124,7 +135,6 @@ def pull(
     )
     (work / "model").replace(plan.folder)
     shutil.rmtree(work, ignore_errors=True)
-    return plan.folder
 
 
 @torch.inference_mode()
