@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from bisect import bisect_right
+from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import ArrayLike
 from graticule.earth.distance import haversine_km
 from graticule.errors import CoordinateError, GraticuleError
 
-__all__ = ["MASS", "Candidate", "Prediction", "Refusal", "Result", "credible_radius_km"]
+__all__ = ["MASS", "Candidate", "NotSure", "Prediction", "Refusal", "Result", "credible_radius_km"]
 
 MASS: Final = 0.9
 """The share of the probability that `Prediction.radius_km` holds."""
@@ -39,6 +40,17 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
+class NotSure:
+    """Why an estimate is no answer: it was asked to be sure, and is not."""
+
+    probability: float
+    """That the truth is within `within_km` of the estimate; a whole per cent, rounded down."""
+    asked: float
+    """How much it should have been."""
+    within_km: float
+
+
+@dataclass(frozen=True, slots=True)
 class Prediction:
     """Where a picture was taken, as far as a model can tell."""
 
@@ -48,16 +60,38 @@ class Prediction:
     longitude: float
     """Of the estimate, in degrees, -180 to 180."""
     radius_km: float
-    """The circle around the estimate that holds `MASS` of the probability: see `credible_radius_km`."""
+    """The circle around the estimate that holds `MASS` of the probability."""
     candidates: tuple[Candidate, ...]
     """The likeliest cells, best first."""
     model: str
     """Name of the model that answered."""
+    circles_km: tuple[float, ...] = field(default=(), repr=False)
+    """The radii of the circles that hold 1, 2, ... 99 % of the probability, growing; `radius_km` is one of them."""
+    region_probability: float | None = None
+    """Of the region the answer was confined to, as the model sees it: all else is told as if the picture were
+    taken there. None if there was no region."""
+    not_sure: NotSure | None = None
+    """Set if the answer was asked to be sure and is not: then the circle is the answer, and not its centre."""
 
     def __post_init__(self) -> None:
         _check_place(self.latitude, self.longitude)
         if not 0 <= self.radius_km < math.inf:
             raise CoordinateError(f"radius_km {self.radius_km}: must be a length, 0 or more")
+
+    def probability_within(self, km: float) -> float:
+        """The probability that the truth is within a distance of the estimate, at least.
+
+        It agrees with `radius_km`: that is the least distance at which it is `MASS`.
+
+        Args:
+            km: The distance, 0 or more.
+
+        Returns:
+            A whole per cent, rounded down, 0.99 at most.
+        """
+        if self.circles_km:
+            return bisect_right(self.circles_km, km) / 100
+        return MASS if km >= self.radius_km else 0.0
 
 
 @dataclass(frozen=True, slots=True)
