@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from graticule.errors import ConfigError
 
-__all__ = ["ALIGNMENTS", "CELL_MODELS", "ENCODERS", "INDEXES", "OFFERS", "Offer", "Registry"]
+__all__ = ["ALIGNMENTS", "CELL_MODELS", "ENCODERS", "INDEXES", "OFFERS", "SELECTORS", "Offer", "Registry"]
 
 
 class Registry:
@@ -96,6 +96,17 @@ CELL_MODELS: Final = Registry(
     {
         "geotoken": "graticule.tokens.geotoken:GeoToken",
         "gallery": "graticule.tokens.gallery:GalleryCellModel",
+    },
+)
+SELECTORS: Final = Registry(
+    "selector",
+    {
+        "log-probability": "graticule.decoding.select.probability:LogProbability",
+        "similarity": "graticule.decoding.select.similarity:Similarity",
+        "minimum-risk": "graticule.decoding.select.risk:MinimumRisk",
+        "reward": "graticule.decoding.select.reward:Reward",
+        "judge": "graticule.decoding.select.judged:Judged",
+        "fusion": "graticule.decoding.select.fusion:Fused",
     },
 )
 
