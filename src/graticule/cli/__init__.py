@@ -18,7 +18,7 @@ from typing import Annotated
 
 import typer
 
-from graticule.cli import align, demo, evaluate, locate, models, orbit, train, variogram
+from graticule.cli import align, demo, evaluate, locate, models, orbit, reward, train, variogram
 from graticule.errors import GraticuleError
 
 __all__ = ["app", "main"]
@@ -38,6 +38,7 @@ app.add_typer(models.app, name="models")
 app.add_typer(orbit.app, name="orbit")
 app.add_typer(train.app, name="train")
 app.command()(align.align)
+app.command()(reward.reward)
 app.command()(variogram.variogram)
 app.command()(demo.demo)
 

@@ -1,0 +1,63 @@
+"""`graticule reward`: teach a model which of its own samples are near the truth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+__all__ = ["reward"]
+
+
+def reward(
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="Whose samples are judged: a name or a folder.")
+    ],
+    *,
+    out: Annotated[
+        Path,
+        typer.Option(metavar="DIR", file_okay=False, help="The folder to write; its run/ keeps checkpoints."),
+    ],
+    source: Annotated[
+        Literal["orbit"], typer.Option(help="Where pictures of known places come from.")
+    ] = "orbit",
+    views: Annotated[int, typer.Option(metavar="N", help="How many are learned from.")] = 16_384,
+    validation_views: Annotated[int, typer.Option(metavar="N", help="How many are judged on.")] = 2048,
+    samples: Annotated[int, typer.Option(metavar="N", help="Drawn of each picture.")] = 10,
+    temperature: Annotated[float, typer.Option(metavar="X", help="They are drawn at.")] = 0.7,
+    near_km: Annotated[
+        float | None,
+        typer.Option(metavar="KM", help="What is near; 50 for views from above and else 200 if not said."),
+    ] = None,
+    steps: Annotated[int, typer.Option(metavar="N", help="How many batches are learned from.")] = 768,
+    batch: Annotated[int, typer.Option(metavar="N", help="Pictures a step, each with all its samples.")] = 64,
+    learning_rate: Annotated[float, typer.Option(metavar="X", help="At its highest.")] = 1e-4,
+    seed: Annotated[int, typer.Option(metavar="N", help="Of samples, first weights and order.")] = 0,
+    minutes: Annotated[
+        float, typer.Option(metavar="N", min=0, help="Stop, resumable, after so long; run again to go on.")
+    ] = float("inf"),
+) -> None:
+    """Train a reward model, which chooses among the candidates of MODEL, and say how well it tells near from far.
+
+    Run it again after an interruption: what is done is kept.
+    """
+    from graticule.data.orbit.mosaic import Mosaic, training_mosaic_path
+    from graticule.model import Model
+    from graticule.training.reward import RewardRecipe, default_near_km, train_reward
+
+    opened = Model.open(model)
+    recipe = RewardRecipe.of(
+        near_km=default_near_km(opened) if near_km is None else near_km,
+        views=views,
+        validation_views=validation_views,
+        samples=samples,
+        temperature=temperature,
+        batch=batch,
+        steps=steps,
+        learning_rate=learning_rate,
+        seed=seed,
+    )
+    mosaic = Mosaic.open(training_mosaic_path())
+    done = train_reward(opened, mosaic, out, recipe, report=typer.echo, stop_after_s=60 * minutes)
+    typer.echo(f"finished: {out}" if done else "stopped; run the same command again to go on")

@@ -1,0 +1,120 @@
+"""Training the reward model, on the tiny model of the tiny world."""
+
+import numpy as np
+import pytest
+import torch
+
+from graticule.earth.distance import haversine_km
+from graticule.errors import ConfigError
+from graticule.tokens.reward import RewardModel
+from graticule.training.reward import (
+    RewardRecipe,
+    RewardTask,
+    Samples,
+    area_under_curve,
+    default_near_km,
+    train_reward,
+)
+
+SMALL = {
+    "near_km": 2000,
+    "views": 12,
+    "validation_views": 8,
+    "samples": 4,
+    "batch": 4,
+    "steps": 3,
+    "hidden": 8,
+    "temperature": 0.7,
+}
+
+
+def recipe(**changed):
+    return RewardRecipe.of(**{**SMALL, **changed})
+
+
+def pictures(count=6):
+    features = torch.randn(count, 16, generator=torch.Generator().manual_seed(0))
+    return features, torch.from_numpy(np.random.default_rng(0).uniform((-60, -180), (75, 180), (count, 2)))
+
+
+def test_samples_are_distinct_counted_and_measured(tiny_model):
+    features, places = pictures()
+    found = Samples.draw(tiny_model, features, places, recipe=recipe(samples=8))
+    assert found.counts.sum(1).tolist() == [8] * 6
+    for tokens, counts, km, truth in zip(found.tokens, found.counts, found.km, places, strict=True):
+        real = counts > 0
+        assert len(tokens[real].unique(dim=0)) == real.sum()
+        lat, lon = tiny_model.cell_model.scheme.centres(tokens.numpy())
+        np.testing.assert_allclose(km, haversine_km(lat, lon, *truth.numpy()))
+
+
+def test_a_picture_s_samples_depend_on_its_row_alone_and_on_the_seed(tiny_model):
+    features, places = pictures()
+    some = Samples.draw(tiny_model, features[:3], places[:3], recipe=recipe())
+    every = Samples.draw(tiny_model, features, places, recipe=recipe())
+    assert torch.equal(some.tokens, every.tokens[:3])
+    assert torch.equal(some.counts, every.counts[:3])
+    other = Samples.draw(tiny_model, features, places, recipe=recipe(seed=1))
+    assert not torch.equal(other.tokens, every.tokens)
+
+
+def test_the_task_leaves_the_base_alone_and_learns_all_of_its_own(tiny_model):
+    features, places = pictures()
+    data = features, Samples.draw(tiny_model, features, places, recipe=recipe())
+    task = RewardTask(recipe(), tiny_model, data, data)
+    before = {name: value.clone() for name, value in tiny_model.geotoken.state_dict().items()}
+    loss, _ = task.loss(0)
+    loss.backward()
+    assert all(parameter.grad is not None for parameter in task.model.parameters())
+    assert torch.equal(task.loss(0)[0], loss)
+    assert all(torch.equal(value, before[n]) for n, value in tiny_model.geotoken.state_dict().items())
+    figures = task.validate()
+    assert 0 <= figures["accuracy"] <= 1
+    assert figures["score"] == figures["auc"]
+    with pytest.raises(ConfigError, match="64 of 6 training pictures"):
+        RewardTask(recipe(batch=64), tiny_model, data, data)
+
+
+def test_stopped_and_resumed_it_writes_the_same_folder(tiny_model, mosaic, tmp_path):
+    lines = []
+    for name in ("once", "often"):
+        stop = 0.0 if name == "often" else float("inf")
+        done = train_reward(
+            tiny_model, mosaic, tmp_path / name, recipe(), report=lines.append, stop_after_s=stop
+        )
+        assert done == (name == "once")
+    assert not (tmp_path / "often" / "manifest.json").exists()
+    assert train_reward(tiny_model, mosaic, tmp_path / "often", recipe(), report=lines.append)
+    assert any("resumed at step 1 of 3" in line for line in lines)
+    for part in ("config.json", "reward.safetensors"):
+        once, often = ((tmp_path / name / part).read_bytes() for name in ("once", "often"))
+        assert once == often
+    assert RewardModel.from_folder(tmp_path / "once").config.near_km == 2000
+    card = (tmp_path / "once" / "MODEL_CARD.md").read_text()
+    assert "AUC" in card
+    assert "2000 km" in card
+    with pytest.raises(ConfigError, match="other settings or another model"):
+        train_reward(tiny_model, mosaic, tmp_path / "once", recipe(seed=1), report=lines.append)
+
+
+def test_near_has_a_default_for_each_kind_of_picture(tiny_model):
+    assert default_near_km(tiny_model) == 50
+    photos = type("Photos", (), {"config": type("Config", (), {"domain": "street-level photos"})})
+    assert default_near_km(photos) == 200
+
+
+@pytest.mark.parametrize("wrong", [{"near_km": 0}, {"samples": 0}, {"temperature": 0}, {"views": -1}])
+def test_settings_that_make_no_sense_are_named(wrong):
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
+        recipe(**wrong)
+
+
+def test_the_area_is_the_chance_that_near_beats_far():
+    random = np.random.default_rng(0)
+    scores = random.integers(0, 6, 40).astype(float)
+    near, counts = random.random(40) < 0.4, random.integers(1, 5, 40)
+    s, n = np.repeat(scores, counts), np.repeat(near, counts)
+    pairs = s[n][:, None] - s[~n]
+    expected = ((pairs > 0) + 0.5 * (pairs == 0)).mean()
+    assert area_under_curve(scores, near, counts) == pytest.approx(expected)
+    assert area_under_curve(scores, np.ones(40, dtype=bool), counts) == 0.5
