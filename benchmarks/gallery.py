@@ -46,9 +46,14 @@ def main() -> None:
 
     geolocator = Geolocator(random_model(options.rows))
     pixels = np.zeros((options.batch, 3, 1, 1), dtype=np.uint8)
+    names = [f"{number}.jpg" for number in range(options.batch)]
+
+    def answer(count: int) -> None:
+        geolocator._answer(pixels[:count], names[:count], "beam", top_k=5, mask=None)
+
     seconds = {
-        "one picture": median_seconds(lambda: geolocator._answer(pixels[:1], "beam", 5), options.repeats),
-        "batch": median_seconds(lambda: geolocator._answer(pixels, "beam", 5), options.repeats),
+        "one picture": median_seconds(lambda: answer(1), options.repeats),
+        "batch": median_seconds(lambda: answer(options.batch), options.repeats),
     }
     show(seconds, options.rows, options.batch)
     options.output.parent.mkdir(parents=True, exist_ok=True)

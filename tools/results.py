@@ -1,13 +1,14 @@
-"""Write the README's results from the files in benchmarks/results/, so that no figure is typed by hand.
+"""Write the documents' results from the files in benchmarks/results/, so that no figure is typed by hand.
 
-python tools/results.py           # rewrites the section between the markers
-python tools/results.py --check   # fails if the section is not what the files say
+python tools/results.py           # rewrites the sections between the markers
+python tools/results.py --check   # fails if a section is not what the files say
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,6 @@ from graticule.evaluation.markdown import difference_table, figure, method_table
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
-BEGIN, END = "<!-- results -->", "<!-- /results -->"
 NAMES = {"january": "simulated January", "relief": "shaded relief", "atlas": "relief atlas"}
 
 
@@ -40,15 +40,67 @@ def shift(report: dict[str, Any]) -> list[str]:
     return lines
 
 
-def section() -> str:
-    """The whole section."""
+def policies() -> list[str]:
+    """The comparison of policies for negatives."""
+    report = load("policies")
+    settings, thresholds = report["settings"], ("25", "50", "100", "200", "750")
+    headings = [*(f"< {t} km" for t in thresholds), "median km", "GeoScore"]
+    lines = [
+        f"{len(settings['seeds'])} seeds, {settings['pictures']:,} test views, {settings['steps']:,} steps; % of views",
+        "within a distance:",
+        "",
+        "| policy | " + " | ".join(headings) + " |",
+        "|---|" + "---:|" * len(headings),
+    ]
+    for name, found in report["figures"].items():
+        cells = [f"{100 * found['within'][t]['mean']:.2f}" for t in thresholds]
+        cells += [f"{found['median_km']:.1f}", f"{found['geoscore']:.0f}"]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    lines += [
+        "",
+        "Differences for the same seeds on the same views, in points; ± is half a 95 % interval that counts both",
+        "other seeds and other views, ★ is clear of zero:",
+        "",
+        "| difference | " + " | ".join([*headings[:-2], "GeoScore"]) + " |",
+        "|---|" + "---:|" * (len(headings) - 1),
+    ]
+    for name, found in report["differences"].items():
+        cells = []
+        for key, scale in [*((t, 100) for t in thresholds), ("geoscore", 1)]:
+            value, half = scale * found[key]["value"], scale * found[key]["half"]
+            cells.append(f"{value:+.2f} ± {half:.2f}{' ★' if abs(value) > half else ''}")
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return [*lines, "", "    python benchmarks/policies.py"]
+
+
+def variogram_costs() -> list[str]:
+    """Time and memory of semivariograms beside their peers."""
+    report = load("variogram")
+    names = {
+        "graticule": f"Graticule, all pairs of {report['points']:,}",
+        "gstools": f"GSTools, the same, one call a component, {report['width']} components summed",
+        "graticule, small": f"Graticule, all pairs of {report['small']:,}",
+        "scikit-gstat, small": "scikit-gstat, the same, extrapolated from some of the components",
+        "sampled": f"Graticule, {report['pairs_drawn']:,} pairs drawn among {report['many']:,}",
+    }
+    lines = ["| what | seconds | times as long | peak memory, MB |", "|---|---:|---:|---:|"]
+    for name, run in report["runs"].items():
+        ratio = f"{report['times_faster'][name]:.0f}" if name in report["times_faster"] else ""
+        lines.append(f"| {names[name]} | {run['seconds']:.1f} | {ratio} | {run['peak_mb']:.0f} |")
+    return lines
+
+
+def readme() -> list[str]:
+    """The README's results."""
     report, shifted = load("evaluate"), load("shift")
     cells, decoding, locate = load("cells"), load("decoding"), load("locate")
     count = next(iter(report["summaries"].values()))["count"]
     ratios = cells["times_faster"]
     peer_command = (
-        f"python benchmarks/decoding.py --pictures {decoding['pictures']} --repeats {decoding['repeats']}"
+        f"python benchmarks/decoding.py --pictures {decoding['pictures']} --repeats {decoding['repeats']} "
+        f"--threads {decoding['threads']}"
     )
+    gallery, variogram = load("gallery"), load("variogram")
     pictures = locate["pictures"]
     lines = [
         f"The shipped model on {count:,} fresh noisy views of the embedded world, beside baselines on the same",
@@ -85,12 +137,31 @@ def section() -> str:
         f"| the same against the package s2cell | encoding {ratios['graticule encode vs s2cell']:.0f}, decoding "
         f"{ratios['graticule decode vs s2cell']:.0f} times faster | same |",
     ]
+    runs = [*((f"beam {run['width']}", run) for run in decoding["beams"])]
+    runs += [(f"{run['samples']} samples", run) for run in decoding["samples"]]
     lines += [
-        f"| paper-size GeoToken, beam {beam['width']}, cached against recomputing everything | "
-        f"{beam['times_faster']:.1f} times faster, same answer | `{peer_command}` |"
-        for beam in decoding["beams"]
+        f"| paper-size GeoToken, {name}, cached against recomputing everything | decoding "
+        f"{run['times_faster_without_encoder']:.1f} times faster, {run['times_faster']:.1f} with its encoder; "
+        f"{run['pictures_per_second']:.1f} pictures/s, same answer | `{peer_command}` |"
+        for name, run in runs
     ]
-    return "\n".join([BEGIN, *lines, END])
+    lines += [
+        f"| a gallery of {gallery['rows']:,} places, beyond the image encoder | "
+        f"{1000 * gallery['median_seconds']['one picture']:.0f} ms a picture, "
+        f"{1000 * gallery['median_seconds']['batch'] / gallery['batch']:.0f} in batches of {gallery['batch']} "
+        "| `python benchmarks/gallery.py` |",
+        f"| semivariogram of all pairs of {variogram['points']:,} x {variogram['width']}, against GSTools | "
+        f"{variogram['times_faster']['gstools']:.0f} times faster | `python benchmarks/variogram.py` |",
+    ]
+    return lines
+
+
+SECTIONS: list[tuple[str, str, Callable[[], list[str]]]] = [
+    ("README.md", "results", readme),
+    ("docs/semivariograms.md", "policies", policies),
+    ("docs/semivariograms.md", "costs", variogram_costs),
+]
+"""Document, marker, and what stands between `<!-- marker -->` and `<!-- /marker -->`."""
 
 
 def main() -> None:
@@ -100,17 +171,18 @@ def main() -> None:
     )
     parser.add_argument("--check", action="store_true")
     check = parser.parse_args().check
-    readme = ROOT / "README.md"
-    text = readme.read_text()
-    before, rest = text.split(BEGIN, 1)
-    new = before + section() + rest.split(END, 1)[1]
-    if check:
-        if new != text:
+    for document, marker, lines in SECTIONS:
+        path = ROOT / document
+        text = path.read_text()
+        begin, end = f"<!-- {marker} -->", f"<!-- /{marker} -->"
+        before, rest = text.split(begin, 1)
+        new = before + "\n".join([begin, *lines(), end]) + rest.split(end, 1)[1]
+        if check and new != text:
             raise SystemExit(
-                "README.md: its results are not what benchmarks/results says; run tools/results.py"
+                f"{document}: its {marker} are not what benchmarks/results says; run tools/results.py"
             )
-        return
-    readme.write_text(new)
+        if not check:
+            path.write_text(new)
 
 
 if __name__ == "__main__":
