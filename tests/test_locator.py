@@ -9,12 +9,13 @@ import pytest
 import torch
 from PIL import Image
 
+from graticule.decoding.density import HALF_WAY_ROUND_KM, reach_km
 from graticule.earth import s2
 from graticule.earth.cells import TokenScheme
 from graticule.earth.distance import haversine_km
 from graticule.earth.outline import cell_outline
 from graticule.errors import ConfigError, ModelNotFoundError
-from graticule.locator import BEAM_WIDTH, HALF_WAY_ROUND_KM, Geolocator, list_models, reach_km
+from graticule.locator import BEAM_WIDTH, Geolocator, list_models
 from graticule.prediction import Prediction, Refusal
 
 
@@ -241,8 +242,8 @@ def test_the_answer_is_where_the_path_leads(believing):
         assert haversine_km(prediction.latitude, prediction.longitude, lat, lon)[0] < 1e-6
 
 
-def test_a_search_that_lost_most_of_the_mass_claims_nothing(believing):
-    assert believing(0.5, "greedy").radius_km == HALF_WAY_ROUND_KM
+def test_a_search_that_passed_most_of_the_mass_by_claims_little(believing):
+    assert believing(0.5, "greedy").radius_km > 10_000
 
 
 def test_more_candidates_than_the_beam_is_wide_widen_it(believing):

@@ -8,8 +8,9 @@ import torch
 
 from graticule.alignment.geoclip import GeoClipAlignment, GeoClipAlignmentConfig
 from graticule.decoding.beam import beam
+from graticule.earth.regions import parse_region
 from graticule.encoders.orbit import OrbitEncoder, OrbitEncoderConfig
-from graticule.errors import ConfigError
+from graticule.errors import ConfigError, InputError
 from graticule.evaluation.report import evaluate, judge_features
 from graticule.locator import Geolocator
 from graticule.model import Model, ModelConfig
@@ -113,6 +114,54 @@ def test_pictures_are_located(places_model, views_folder):
     )
     known = set(zip(lat.round(6), lon.round(6), strict=True))
     assert {(round(r.latitude, 6), round(r.longitude, 6)) for r in results} <= known
+
+
+@pytest.mark.parametrize("decode", ["greedy", "beam"])
+def test_within_a_region_no_answer_lies_outside(places_model, views_folder, decode):
+    settings = GalleryCellModelConfig(levels=(0, 2, 4), epsilon=0.01)
+    config = places_model.config.model_copy(update={"gallery_cells": settings})
+    geolocator = Geolocator(replace(places_model, config=config))
+    region = parse_region(["Brazil", "500 km around -30,25"])
+    everywhere = list(geolocator.locate([views_folder], decode=decode))
+    results = list(geolocator.locate([views_folder], decode=decode, within=region))
+    for result, free in zip(results, everywhere, strict=True):
+        assert 0 < result.region_probability < 1
+        assert free.region_probability is None
+        assert region.contains([(result.latitude, result.longitude)]).all()
+        assert region.contains([(c.latitude, c.longitude) for c in result.candidates]).all()
+        ids = np.array([int(c.cell.ljust(16, "0"), 16) for c in result.candidates], dtype=np.uint64)
+        assert (region.shares(ids) > 0).all()
+        shares = [c.probability for c in result.candidates]
+        assert shares == sorted(shares, reverse=True)
+        assert 0 < sum(shares) <= 1 + 1e-6
+        assert sorted(result.circles_km) == list(result.circles_km)
+        assert result.probability_within(result.radius_km) >= 0.9
+
+
+def test_parts_of_the_earth_share_its_probability(places_model, views_folder):
+    geolocator = Geolocator(places_model)
+    halves = [
+        list(geolocator.locate([views_folder], within=box)) for box in ("-90,-180,90,0", "-90,0,90,180")
+    ]
+    for west, east in zip(*halves, strict=True):
+        assert west.region_probability + east.region_probability == pytest.approx(1, abs=0.02)
+
+
+def test_a_region_that_is_none_is_refused(places_model, views_folder):
+    with pytest.raises(InputError, match="Atlantis"):
+        next(Geolocator(places_model).locate([views_folder], within="Atlantis"))
+
+
+def test_answers_are_marked_that_are_not_as_sure_as_asked(places_model, views_folder):
+    geolocator = Geolocator(places_model)
+    for result in geolocator.locate([views_folder], min_confidence=0.5, confidence_km=3000):
+        probability = result.probability_within(3000)
+        assert (result.not_sure is not None) == (probability < 0.5)
+        if result.not_sure is not None:
+            assert result.not_sure.probability == probability
+    for wrong in ({"min_confidence": 0.5}, {"min_confidence": 1.0, "confidence_km": 5}):
+        with pytest.raises(ConfigError, match="min_confidence"):
+            next(geolocator.locate([views_folder], **wrong))
 
 
 def test_it_is_judged_without_neighbours_it_does_not_have(places_model, views_folder):

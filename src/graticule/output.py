@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from graticule.errors import InputError
-from graticule.prediction import Candidate, Prediction, Refusal, Result
+from graticule.prediction import Candidate, NotSure, Prediction, Refusal, Result
 
 __all__ = [
     "WRITERS",
@@ -23,6 +23,7 @@ __all__ = [
     "candidates_table",
     "format_km",
     "format_place",
+    "region_warnings",
     "results_table",
     "to_dict",
     "to_jsonl",
@@ -39,28 +40,48 @@ CSV_COLUMNS: Final = (
     "probability",
     "cell",
     "model",
+    "region_probability",
+    "not_sure",
     "error_type",
     "error",
 )
 
+UNLIKELY: Final = 0.05
+"""A region of less probability deserves a warning."""
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def to_dict(result: Result) -> dict[str, Any]:
-    """A result as plain JSON values, keys in the documented order."""
+    """A result as plain JSON values, keys in the documented order.
+
+    An answer that is not sure has its circle in place of a point: nobody shall take the centre for an estimate.
+    """
     if isinstance(result, Refusal):
         return {
             "path": result.path,
             "error": {"type": type(result.error).__name__, "message": str(result.error)},
         }
-    return {
-        "path": result.path,
+    circle = {
         "latitude": result.latitude,
         "longitude": result.longitude,
         "radius_km": result.radius_km,
-        "candidates": [_candidate(candidate) for candidate in result.candidates],
-        "model": result.model,
     }
+    doubt = result.not_sure
+    described: dict[str, Any] = {"path": result.path}
+    if doubt is None:
+        described |= circle
+    else:
+        described["not_sure"] = {
+            "probability": doubt.probability,
+            "asked": doubt.asked,
+            "within_km": doubt.within_km,
+            "circle": circle,
+        }
+    described["candidates"] = [_candidate(candidate) for candidate in result.candidates]
+    described["model"] = result.model
+    if result.region_probability is not None:
+        described["region_probability"] = result.region_probability
+    return described
 
 
 def to_jsonl(result: Result) -> str:
@@ -84,7 +105,7 @@ def write_csv(results: Iterable[Result], stream: TextIO) -> None:
 
 
 def write_geojson(results: Iterable[Result], stream: TextIO) -> None:
-    """One FeatureCollection (RFC 7946): a point a picture; a refused one is a feature without a place."""
+    """One FeatureCollection (RFC 7946): a point a picture; one refused or not sure is a feature without a place."""
     features = [_feature(result) for result in results]
     json.dump(
         {"type": "FeatureCollection", "features": features}, stream, ensure_ascii=False, allow_nan=False
@@ -116,11 +137,15 @@ def results_table(
         errors_km: Distance from the truth by path, where it is known; adds a column.
     """
     caption = f"Estimates by the model {model}" + (f": {purpose}" if purpose else "")
+    results = list(results)
+    regional = any(isinstance(r, Prediction) and r.region_probability is not None for r in results)
     table = Table(caption=caption, caption_justify="left", header_style="bold", pad_edge=False, box=None)
     table.add_column("Picture", overflow="fold")
     table.add_column("Estimate", no_wrap=True)
     table.add_column("90 % within", justify="right", no_wrap=True)
     table.add_column("Best cell", justify="right", no_wrap=True)
+    if regional:
+        table.add_column("Region", justify="right", no_wrap=True)
     if errors_km is not None:
         table.add_column("Error", justify="right", no_wrap=True)
     for result in results:
@@ -154,6 +179,25 @@ def format_km(km: float) -> str:
         return f"{km:.1f} km"
     rounded = round(km) if km < 1000 else round(km, -1)
     return f"{rounded:,.0f} km"
+
+
+def region_warnings(results: Iterable[Result]) -> list[str]:
+    """A line for each answer that the model would have looked for elsewhere."""
+    return [
+        f"{result.path}: the model gives this region only {_per_cent(result.region_probability)}"
+        for result in results
+        if isinstance(result, Prediction)
+        and result.region_probability is not None
+        and result.region_probability < UNLIKELY
+    ]
+
+
+def _per_cent(probability: float) -> str:
+    """Two figures at most, and never 0 for what is not."""
+    percent = 100 * probability
+    if percent >= 10:
+        return f"{percent:.0f} %"
+    return f"{percent:.1f} %" if percent >= 0.1 else "< 0.1 %"
 
 
 @contextmanager
@@ -207,14 +251,26 @@ def _csv_row(result: Result) -> dict[str, Any]:
     if isinstance(result, Refusal):
         return {"path": result.path, "error_type": type(result.error).__name__, "error": str(result.error)}
     row = {name: value for name, value in to_dict(result).items() if name != "candidates"}
+    if result.not_sure is not None:
+        # No column that could be taken for a place.
+        return row | {"not_sure": _not_sure(result, result.not_sure)}
     if result.candidates:
         row |= {"probability": result.candidates[0].probability, "cell": result.candidates[0].cell}
     return row
 
 
+def _not_sure(result: Prediction, doubt: NotSure) -> str:
+    """The doubt in words: how sure, and the circle that is the answer instead."""
+    place = format_place(result.latitude, result.longitude)
+    return (
+        f"{100 * doubt.probability:.0f} % within {format_km(doubt.within_km)}, "
+        f"90 % within {format_km(result.radius_km)} of {place}"
+    )
+
+
 def _feature(result: Result) -> dict[str, Any]:
     properties = to_dict(result)
-    if isinstance(result, Refusal):
+    if isinstance(result, Refusal) or result.not_sure is not None:
         return {"type": "Feature", "geometry": None, "properties": properties}
     place = {
         "type": "Point",
@@ -235,10 +291,19 @@ def _cells(result: Result, errors_km: Mapping[str, float] | None) -> list[Text]:
     best = f"{100 * result.candidates[0].probability:.0f} %" if result.candidates else ""
     cells = [
         name,
-        Text(format_place(result.latitude, result.longitude), style="bold"),
+        _estimate(result),
         Text(format_km(result.radius_km)),
         Text(best),
     ]
+    if result.region_probability is not None:
+        cells.append(Text(_per_cent(result.region_probability)))
     if errors_km is not None:
         cells.append(Text(format_km(errors_km[result.path]) if result.path in errors_km else ""))
     return cells
+
+
+def _estimate(result: Prediction) -> Text:
+    place = format_place(result.latitude, result.longitude)
+    if result.not_sure is None:
+        return Text(place, style="bold")
+    return Text(f"not sure: around {place}", style="yellow")

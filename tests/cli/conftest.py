@@ -2,18 +2,21 @@
 
 import sys
 from types import ModuleType
+from typing import ClassVar
 
 import pytest
 
 from graticule.cli import main
 from graticule.errors import ModelNotFoundError, PictureError
 from graticule.images.open import open_picture
-from graticule.prediction import Candidate, Prediction, Refusal
+from graticule.prediction import Candidate, NotSure, Prediction, Refusal
 
 
 class FakeGeolocator:
     name = "orbit"
     purpose = "views of the Earth from above, not street photos"
+
+    asked: ClassVar[list] = []
 
     @classmethod
     def load(cls, name):
@@ -21,7 +24,8 @@ class FakeGeolocator:
             raise ModelNotFoundError(f"{name}: no such model. The models are: orbit.")
         return cls()
 
-    def locate(self, paths, *, decode, top_k, progress):
+    def locate(self, paths, *, decode, top_k, progress, **options):
+        self.asked.append(options)
         candidates = (Candidate(43.0, 5.0, 0.4, "12c9"), Candidate(42.0, 4.0, 0.2, "12b1"))[:top_k]
         for number, path in enumerate(paths, start=1):
             try:
@@ -29,7 +33,16 @@ class FakeGeolocator:
             except PictureError as error:
                 yield Refusal(str(path), error)
             else:
-                yield Prediction(str(path), 43.1, 5.2, 310.0, candidates, f"orbit/{decode}")
+                yield Prediction(
+                    str(path),
+                    43.1,
+                    5.2,
+                    310.0,
+                    candidates,
+                    f"orbit/{decode}",
+                    region_probability=0.003 if options.get("within") else None,
+                    not_sure=NotSure(0.4, 0.8, 25.0) if options.get("min_confidence") else None,
+                )
             progress(number, len(paths))
 
 

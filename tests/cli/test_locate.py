@@ -121,3 +121,38 @@ def test_no_pictures_named_is_wrong_use(locate):
     status, _, err = locate()
     assert status == 2
     assert "PATH" in err
+
+
+def test_regions_reach_the_locator_united_and_a_low_one_is_said(locate, folder, locator):
+    _, out, _ = locate(folder / "a.png", "--within", "France", "--within", "Spain")
+    assert locator.Geolocator.asked[-1]["within"] == ["France", "Spain"]
+    assert "the model gives this region only 0.3 %" in " ".join(out.split())
+    _, out, _ = locate(folder / "a.png", "--within", "France", "--format", "jsonl")
+    assert json.loads(out)["region_probability"] == 0.003
+    locate(folder / "a.png")
+    assert locator.Geolocator.asked[-1]["within"] is None
+
+
+def test_an_answer_that_is_not_sure_is_never_a_bare_pin(locate, folder):
+    doubtful = (folder / "a.png", "--min-confidence", 0.8, "--radius", 25)
+    _, out, _ = locate(*doubtful)
+    assert "not sure: around 43.1° N, 5.2° E" in out
+    _, out, _ = locate(*doubtful, "--format", "jsonl")
+    line = json.loads(out)
+    assert "latitude" not in line
+    assert line["not_sure"]["circle"] == {"latitude": 43.1, "longitude": 5.2, "radius_km": 310.0}
+    _, out, _ = locate(*doubtful, "--format", "csv")
+    [row] = csv.DictReader(out.splitlines())
+    assert row["latitude"] == row["longitude"] == row["cell"] == ""
+    assert row["not_sure"] == "40 % within 25 km, 90 % within 310 km of 43.1° N, 5.2° E"
+    _, out, _ = locate(*doubtful, "--format", "geojson")
+    [feature] = json.loads(out)["features"]
+    assert feature["geometry"] is None
+    assert feature["properties"]["not_sure"]["within_km"] == 25
+
+
+@pytest.mark.parametrize("alone", [("--min-confidence", 0.8), ("--radius", 25)])
+def test_confidence_and_radius_go_together(locate, folder, alone):
+    status, _, err = locate(folder, *alone)
+    assert status == 2
+    assert "together" in err

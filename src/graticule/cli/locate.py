@@ -26,6 +26,25 @@ def locate(
         ),
     ] = "beam",
     top_k: Annotated[int, typer.Option(metavar="K", min=1, help="Candidates a picture, at most.")] = 5,
+    within: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="REGION",
+            help="Answer only inside a country, box, circle or GeoJSON file; repeat it to unite several.",
+        ),
+    ] = None,
+    min_confidence: Annotated[
+        float | None,
+        typer.Option(
+            metavar="P",
+            min=0.01,
+            max=0.99,
+            help="Answer [b]not sure[/b] below this probability within --radius.",
+        ),
+    ] = None,
+    radius: Annotated[
+        float | None, typer.Option(metavar="KM", help="The distance that --min-confidence is about.")
+    ] = None,
     format: Annotated[
         Literal["table", "jsonl", "csv", "geojson"], typer.Option(help="What is written.")
     ] = "table",
@@ -40,6 +59,9 @@ def locate(
     The model [b]geoclip[/b] knows photos taken on the ground; [b]graticule models pull geoclip[/b] gets it.
     The model [b]orbit[/b] knows views of the Earth from above, and nothing else.
     """
+    if (min_confidence is None) != (radius is None):
+        raise typer.BadParameter("give --min-confidence and --radius together, or neither")
+
     from graticule.cli.present import Tally, present
     from graticule.cli.progress import progress
     from graticule.images.batches import walk
@@ -50,7 +72,15 @@ def locate(
     pictures = walk(paths)
     tally = Tally()
     with progress("Locating", total=len(pictures), quiet=format != "table" and output is None) as advance:
-        results = geolocator.locate(pictures, decode=decode, top_k=top_k, progress=advance)
+        results = geolocator.locate(
+            pictures,
+            decode=decode,
+            top_k=top_k,
+            within=within or None,
+            min_confidence=min_confidence,
+            confidence_km=radius,
+            progress=advance,
+        )
         show = present(
             tally(results), format, output=output, model=geolocator.name, purpose=geolocator.purpose
         )

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from rich.console import Console, RenderableType
+from rich.text import Text
 
-from graticule.output import WRITERS, atomic_text, candidates_table, results_table
+from graticule.output import WRITERS, atomic_text, candidates_table, region_warnings, results_table
 from graticule.prediction import Prediction, Refusal, Result
 
 __all__ = ["Tally", "present", "show_table"]
@@ -85,6 +86,8 @@ def show_table(*tables: RenderableType, output: Path | None = None) -> None:
 
 def _tables(results: list[Result], model: str, purpose: str) -> list[RenderableType]:
     tables: list[RenderableType] = [results_table(results, model=model, purpose=purpose)]
+    if warnings := region_warnings(results):
+        tables.append(Text("\n".join(warnings), style="yellow"))
     if len(results) == 1 and isinstance(results[0], Prediction):
         tables.append(candidates_table(results[0]))
     return tables
