@@ -10,10 +10,10 @@ from pydantic import ValidationError
 import graticule
 from graticule.encoders.orbit import OrbitEncoder, OrbitEncoderConfig
 from graticule.errors import ConfigError
-from graticule.registry import ALIGNMENTS, CELL_MODELS, ENCODERS, INDEXES, Registry
+from graticule.registry import ALIGNMENTS, CELL_MODELS, ENCODERS, INDEXES, SELECTORS, Registry
 
 
-@pytest.mark.parametrize("registry", [ENCODERS, ALIGNMENTS, INDEXES, CELL_MODELS], ids=lambda r: r.what)
+@pytest.mark.parametrize("registry", [ENCODERS, ALIGNMENTS, INDEXES, CELL_MODELS, SELECTORS], ids=lambda r: r.what)
 def test_what_is_listed_is_there(registry):
     assert all(isinstance(registry.find(name), type) for name in registry)
 

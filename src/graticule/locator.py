@@ -164,7 +164,8 @@ class Geolocator:
             mask = CellMask(self.model.cell_model.scheme, region)
         paths = walk(pictures)
         done = 0
-        for batch in read_batches(paths, self._encoder.size, batch_size=batch_size):
+        prepare = getattr(self._encoder, "prepare", None)
+        for batch in read_batches(paths, self._encoder.size, batch_size=batch_size, prepare=prepare):
             readable = [pixels for _, pixels in batch if isinstance(pixels, np.ndarray)]
             names = [str(path) for path, pixels in batch if isinstance(pixels, np.ndarray)]
             answered = iter(

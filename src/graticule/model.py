@@ -12,10 +12,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from graticule.alignment.contract import ImageLocationAlignment
+from graticule.alignment.spaces import SpacesAlignment
 from graticule.earth.cells import TokenScheme
 from graticule.encoders.contract import ImageEncoder
 from graticule.errors import ModelFormatError
-from graticule.registry import ALIGNMENTS, ENCODERS
+from graticule.registry import ALIGNMENTS, ENCODERS, Registry
 from graticule.retrieval.exact import ExactIndex
 from graticule.retrieval.gallery import Gallery
 from graticule.store import ModelFolder, Packing, save_folder
@@ -97,7 +98,7 @@ def check_widths(encoder: EncoderConfig, alignment: AlignmentConfig, geotoken: G
     Raises:
         ValueError: a width differs; a pydantic validator makes this an error that names the config.
     """
-    given = {"image": encoder.width, "location": alignment.width}
+    given = {"image": encoder.width, "location": alignment.width, **getattr(alignment, "widths", {})}
     wanted = {} if geotoken is None else geotoken.vectors
     if alignment.feature_width != encoder.width or not wanted.items() <= given.items():
         raise ValueError(
@@ -162,6 +163,8 @@ class Model:
         """(B, F) encoder features -> the query, with its neighbours looked up where GeoToken reads them."""
         aligned = self.alignment.images(features)
         vectors = {"image": functional.normalize(features, dim=-1), "location": aligned}
+        if isinstance(self.alignment, SpacesAlignment):
+            vectors = self.alignment.vectors(features)
         if not self.config.neighbours:
             return Query(vectors)
         return Query(vectors, self.neighbours(*self.index.search(aligned, self.config.neighbours)))
@@ -223,8 +226,8 @@ class Model:
             )
         return cls(
             config=config,
-            encoder=_restored(ENCODERS.build(config.encoder), folder, "encoder"),
-            alignment=_restored(ALIGNMENTS.build(config.alignment), folder, "alignment"),
+            encoder=_restored(_laid_out(ENCODERS, config.encoder), folder, "encoder"),
+            alignment=_restored(_laid_out(ALIGNMENTS, config.alignment), folder, "alignment"),
             gallery=gallery,
             geotoken=_restored(GeoToken(config.geotoken), folder, "geotoken") if config.geotoken else None,
             extras={
@@ -249,6 +252,12 @@ class Model:
         save_folder(
             path, self.config.model_dump(mode="json"), parts, packing=stored, texts={"MODEL_CARD.md": card}
         )
+
+
+def _laid_out(registry: Registry, settings: Any) -> Any:
+    """A part without weights: drawing random ones for a large encoder takes longer than reading its own."""
+    with torch.device("meta"):
+        return registry.build(settings)
 
 
 def _restored(part: Part, folder: ModelFolder, name: str) -> Part:

@@ -127,5 +127,5 @@ class Offer:
 
 
 OFFERS: Final[Mapping[str, Offer]] = {
-    "geoclip": Offer(domain="street-level photos", licence="MIT", disk_bytes=750_000_000)
+    "geoclip": Offer(domain="street-level photos", licence="MIT", disk_bytes=860_000_000)
 }

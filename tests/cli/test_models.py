@@ -26,7 +26,7 @@ def test_what_is_here_and_what_can_be_fetched(run, arguments):
     )
     for words in ("views from above", "MB", "Apache-2.0", "installed"):
         assert words in orbit
-    for words in ("street-level photos", "about 750 MB", "MIT", "not installed"):
+    for words in ("street-level photos", "about 860 MB", "MIT", "not installed"):
         assert words in geoclip
     assert "To get geoclip: graticule models pull geoclip" in out
     assert max(len(line) for line in out.splitlines()) <= 80

@@ -89,3 +89,18 @@ def test_stopping_early_is_allowed(folder):
 
 def test_nothing_to_read():
     assert list(read_batches([], 8)) == []
+
+
+def test_an_encoder_may_prepare_pictures_itself(tmp_path):
+    Image.new("RGB", (900, 600)).save(tmp_path / "a.jpg")
+    (tmp_path / "b.jpg").write_bytes(b"no picture")
+    seen = []
+
+    def prepare(image):
+        seen.append(image.size)
+        return np.full((3, 8, 8), 7, dtype=np.uint8)
+
+    [[(_, pixels), (_, refused)]] = read_batches(walk([tmp_path]), 8, prepare=prepare)
+    assert seen == [(900, 600)], "at full size, not as small as the JPEG decoder can make it"
+    assert (pixels == 7).all()
+    assert isinstance(refused, PictureError)

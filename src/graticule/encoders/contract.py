@@ -16,6 +16,9 @@ class ImageEncoder(Protocol):
     Attributes:
         size: pixels on a side that `encode` wants.
         width: D, the length of a feature vector.
+
+    An encoder that is particular about how a picture becomes pixels has a method `prepare`, from an RGB image at full
+    size to (3, size, size) uint8; for the others `images.open.square_pixels` does.
     """
 
     size: int

@@ -204,7 +204,12 @@ def _folder_features(
 ) -> tuple[Tensor, NDArray[np.float64], int]:
     known = read_truth(truth, images)
     features, places, done = [], [], 0
-    for batch in read_batches([row.path for row in known], model.encoder.size, batch_size=_BATCH):
+    for batch in read_batches(
+        [row.path for row in known],
+        model.encoder.size,
+        batch_size=_BATCH,
+        prepare=getattr(model.encoder, "prepare", None),
+    ):
         rows = known[done : done + len(batch)]
         readable = [(p, r) for (_, p), r in zip(batch, rows, strict=True) if not isinstance(p, PictureError)]
         if readable:

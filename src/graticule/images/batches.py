@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from graticule.errors import PictureError
 from graticule.images.open import MAX_PIXELS, open_picture, square_pixels
@@ -48,6 +49,7 @@ def read_batches(
     batch_size: int = 64,
     workers: int | None = None,
     max_pixels: int = MAX_PIXELS,
+    prepare: Callable[[Image.Image], NDArray[np.uint8]] | None = None,
 ) -> Iterator[list[Decoded]]:
     """Decode pictures in threads, and yield them in the order of `paths`.
 
@@ -59,6 +61,8 @@ def read_batches(
         batch_size: Pictures a batch; the last may be shorter.
         workers: Threads; as many as there are cores, at most 8, if not given.
         max_pixels: The cap of `open_picture`.
+        prepare: Makes the (3, size, size) pixels of a picture decoded at full size, where an encoder is particular;
+            `square_pixels` of one decoded as small as will do, if not given.
 
     Yields:
         Lists of (path, pixels (3, size, size) uint8), or (path, `PictureError`) for a refused one.
@@ -69,7 +73,7 @@ def read_batches(
         try:
             while todo or pending:
                 while todo and len(pending) < 2 * batch_size:
-                    pending.append(pool.submit(_read, todo.popleft(), size, max_pixels))
+                    pending.append(pool.submit(_read, todo.popleft(), size, max_pixels, prepare))
                 yield [pending.popleft().result() for _ in range(min(batch_size, len(pending)))]
         finally:
             # The caller may stop early: don't make it wait for pictures nobody will look at.
@@ -77,13 +81,19 @@ def read_batches(
                 future.cancel()
 
 
-def _read(path: Path, size: int, max_pixels: int) -> Decoded:
+def _read(
+    path: Path,
+    size: int,
+    max_pixels: int,
+    prepare: Callable[[Image.Image], NDArray[np.uint8]] | None,
+) -> Decoded:
     try:
         # Twice the size keeps the resize, not the JPEG decoder, in charge of how the pixels look.
-        image = open_picture(path, max_pixels=max_pixels, shortest=2 * size)
+        shortest = 2 * size if prepare is None else None
+        image = open_picture(path, max_pixels=max_pixels, shortest=shortest)
     except PictureError as error:
         return path, error
-    return path, square_pixels(image, size)
+    return path, square_pixels(image, size) if prepare is None else prepare(image)
 
 
 def _pictures_below(folder: Path) -> list[Path]:
