@@ -13,7 +13,9 @@ from graticule.errors import ConfigError
 from graticule.registry import ALIGNMENTS, CELL_MODELS, ENCODERS, INDEXES, SELECTORS, Registry
 
 
-@pytest.mark.parametrize("registry", [ENCODERS, ALIGNMENTS, INDEXES, CELL_MODELS, SELECTORS], ids=lambda r: r.what)
+@pytest.mark.parametrize(
+    "registry", [ENCODERS, ALIGNMENTS, INDEXES, CELL_MODELS, SELECTORS], ids=lambda r: r.what
+)
 def test_what_is_listed_is_there(registry):
     assert all(isinstance(registry.find(name), type) for name in registry)
 
