@@ -255,7 +255,12 @@ class Model:
 
 
 def _laid_out(registry: Registry, settings: Any) -> Any:
-    """A part without weights: drawing random ones for a large encoder takes longer than reading its own."""
+    """A part for stored weights. Drawing random ones for a large encoder takes longer than reading its own.
+
+    For small ones it does not, and the meta device would bring a second of imports.
+    """
+    if not getattr(registry.find(settings.kind), "large", False):
+        return registry.build(settings)
     with torch.device("meta"):
         return registry.build(settings)
 

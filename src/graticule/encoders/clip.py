@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Final, Literal, cast
+from typing import Any, ClassVar, Final, Literal, cast
 
 import numpy as np
 import torch
@@ -74,6 +74,9 @@ class ClipEncoder(nn.Module):
     `encoder.to(torch.bfloat16)` computes with three digits, where the machine is faster so; features are float32
     whatever the weights are.
     """
+
+    large: ClassVar[bool] = True
+    """Random weights take seconds to draw: a model that has weights of its own does without."""
 
     def __init__(self, config: ClipEncoderConfig | None = None) -> None:
         """A tower with random weights.
