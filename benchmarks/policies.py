@@ -144,8 +144,15 @@ def main() -> None:
         "split": split,
         "common": setting(PLAIN, 0).model_dump(mode="json", exclude={*vars(PLAIN), "seed"}),
         "policies": {
-            n: {**e.policy.model_dump(mode="json"), "refit_every": e.refit_every} for n, e in policies.items()
+            n: {
+                **e.policy.model_dump(mode="json"),
+                "refit_every": e.refit_every,
+                "policy_steps": e.policy_steps,
+            }
+            for n, e in policies.items()
         },
+        "loop": loop(options.steps).model_dump(mode="json"),
+        "views": VIEWS,
         "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}",
     }
     output.write_text(
@@ -169,6 +176,17 @@ def setting(entry: Entry, seed: int) -> FrozenAlignConfig:
     )
 
 
+def loop(steps: int) -> TrainingConfig:
+    """How long and how fast."""
+    return TrainingConfig(
+        steps=steps,
+        learning_rate=5e-3,
+        weight_decay=0.01,
+        schedule=Schedule(kind="linear", warmup=100),
+        validate_every=10**9,
+    )
+
+
 def run(
     entry: Entry,
     seed: int,
@@ -188,11 +206,7 @@ def run(
         return np.load(path)
     console.print(f"{folder.name}, seed {seed}: {entry}")
     task = FrozenAlignTask(config, training, judged)
-    schedule = Schedule(kind="linear", warmup=100)
-    loop = TrainingConfig(
-        steps=options.steps, learning_rate=5e-3, weight_decay=0.01, schedule=schedule, validate_every=10**9
-    )
-    train(task, loop, folder, report=console.print)
+    train(task, loop(options.steps), folder, report=console.print)
     km = retrieved_km(task.model.alignment, judged[0], judged[1], training[1])
     np.save(path, km)
     return km

@@ -318,7 +318,7 @@ def test_what_is_installed_is_not_fetched_again(published, hub, wheel, models):
     assert (ModelFolder(models / "geoclip").config(), len(hub.asked)) == before
 
 
-def test_an_interrupted_pull_leaves_no_model(published, wheel, models):
+def test_an_interrupted_pull_leaves_no_model_and_fetches_nothing_twice(published, hub, wheel, models):
     def interrupt(line):
         if line.startswith("Encoding"):
             raise KeyboardInterrupt
@@ -327,7 +327,9 @@ def test_an_interrupted_pull_leaves_no_model(published, wheel, models):
         pull(plan("geoclip", wheel=wheel), report=interrupt)
     assert not (models / "geoclip").exists()
     assert not plan("geoclip", wheel=wheel).installed
+    first = len(hub.asked)
     pull(plan("geoclip", wheel=wheel))
+    assert len(hub.asked) - first < first, "the tower was there already"
     Model.open("geoclip")
 
 
@@ -380,9 +382,10 @@ def test_mistakes_are_named(models, tmp_path, monkeypatch):
         plan("geocilp")
     with pytest.raises(InputError, match=r"none\.whl"):
         plan("geoclip", wheel=tmp_path / "none.whl")
-    monkeypatch.setenv("HF_ENDPOINT", "ftp://x")
-    with pytest.raises(ConfigError, match="HF_ENDPOINT"):
-        plan("geoclip")
+    for address in ("ftp://x", "http://hub.example"):
+        monkeypatch.setenv("HF_ENDPOINT", address)
+        with pytest.raises(ConfigError, match="HF_ENDPOINT"):
+            plan("geoclip")
 
 
 def test_the_wheel_is_fetched_without_its_dependencies_and_not_run(monkeypatch, tmp_path):

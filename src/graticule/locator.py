@@ -21,7 +21,7 @@ from graticule.earth import s2
 from graticule.earth.cells import TokenScheme
 from graticule.earth.regions import Region, parse_region
 from graticule.encoders.contract import ImageEncoder
-from graticule.errors import ConfigError, PictureError
+from graticule.errors import ConfigError, ModelFormatError, PictureError
 from graticule.images.batches import read_batches, walk
 from graticule.model import Model
 from graticule.prediction import MASS, Candidate, NotSure, Prediction, Refusal, Result
@@ -58,15 +58,8 @@ class ModelListing:
 
 
 def list_models() -> list[ModelListing]:
-    """The models that came with the package, those that are installed, and those that can be fetched.
-
-    Raises:
-        ModelFormatError: a model's manifest or settings can't be read.
-    """
-    listed = {
-        name: _listing(name, ModelFolder(path))
-        for name, path in (installed_models() | shipped_models()).items()
-    }
+    """The models that came with the package, those that are installed, and those that can be fetched."""
+    listed = {name: _listing(name, path) for name, path in (installed_models() | shipped_models()).items()}
     for name, offer in OFFERS.items():
         listed.setdefault(
             name, ModelListing(name, offer.domain, offer.licence, offer.disk_bytes, installed=False)
@@ -74,8 +67,12 @@ def list_models() -> list[ModelListing]:
     return list(listed.values())
 
 
-def _listing(name: str, folder: ModelFolder) -> ModelListing:
-    config = folder.config()
+def _listing(name: str, path: Path) -> ModelListing:
+    try:
+        folder = ModelFolder(path)
+        config = folder.config()
+    except ModelFormatError:  # one damaged model does not hide the others
+        return ModelListing(name, f"damaged: delete {path} and get it anew", "?", 0, installed=True)
     return ModelListing(
         name,
         str(config.get("domain", "?")),

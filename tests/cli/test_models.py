@@ -42,6 +42,15 @@ def test_installed_models_are_listed(run, installed):
     assert line.rstrip().endswith("installed")
 
 
+def test_one_damaged_model_does_not_hide_the_others(run, installed):
+    (installed / "broken").mkdir(parents=True)
+    (installed / "broken" / "manifest.json").write_text("no JSON")
+    status, out, err = run("models")
+    assert (status, err) == (0, "")
+    assert "damaged" in out
+    assert "orbit" in out
+
+
 @dataclass(frozen=True)
 class Item:
     what: str

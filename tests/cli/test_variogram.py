@@ -71,6 +71,13 @@ def test_what_is_wrong_is_named(file, tmp_path):
     save_file({"features": torch.ones(3, 2)}, tmp_path / "half.safetensors")
     lacking = call(tmp_path / "half.safetensors").exception
     assert "lat_lon" in str(lacking)
+    for content in (b"", b"PK cut short"):
+        (tmp_path / "cut.npz").write_bytes(content)
+        assert isinstance(call(tmp_path / "cut.npz").exception, InputError)
+    for width in (2, 3):
+        held = {"features": torch.ones(3, width), "lat_lon": torch.zeros(3, 2)}
+        save_file(held, tmp_path / f"shard-{width}.safetensors")
+    assert "shards of one encoder" in str(call(tmp_path).exception)
     assert call(file, "--pairs", "some").exit_code == 2
     assert call(file, "--bins", 2).exit_code == 2
     assert call(file, "--figure", tmp_path / "out.jpg").exit_code == 2

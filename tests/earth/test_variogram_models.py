@@ -215,3 +215,20 @@ def test_without_scipy_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "scipy", None)
     with pytest.raises(MissingExtraError, match=r"graticule\[variogram\]"):
         fit_model(exact(MODELS[1]), "monotone")
+
+
+def test_a_curve_that_never_rises_has_its_range_at_the_first_lag():
+    assert MonotoneModel((1.0, 2.0), (0.3, 0.3)).practical_range_km == 1.0
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_replicates_too_poor_for_a_fit_are_left_out(seed):
+    draws = np.random.default_rng(seed)
+    places = draws.uniform([40, 0], [50, 10], (6, 2))
+    try:
+        fit = fit_variogram(
+            draws.normal(size=(6, 4)), places, model="exponential", spacing="linear", bins=12, max_km=2000
+        )
+    except InputError:
+        return  # fewer than six lags hold pairs
+    assert np.isfinite(fit.model.practical_range_km)

@@ -118,6 +118,8 @@ def _draw(fit: Fit, title: str, path: Path) -> None:
 
 def _read(source: str) -> tuple[Any, Any]:
     """Features (N, D) and places (N, 2) of a file, a folder of shards or a model."""
+    import zipfile
+
     import numpy as np
     import torch
     from safetensors import SafetensorError
@@ -136,12 +138,20 @@ def _read(source: str) -> tuple[Any, Any]:
     for file in shards or [path]:
         try:
             held = dict(np.load(file)) if file.suffix == ".npz" else load_file(file)
-        except (OSError, SafetensorError, ValueError) as error:
+        except (OSError, EOFError, SafetensorError, ValueError, zipfile.BadZipFile) as error:
             raise InputError(f"{file}: can't be read ({error}); give a .safetensors or .npz file") from error
         missing = [name for name in ("features", "lat_lon") if name not in held]
         if missing:
             raise InputError(f"{file}: lacks {' and '.join(missing)}; it must hold features and lat_lon")
-        parts.append([torch.as_tensor(held[name]) for name in ("features", "lat_lon")])
+        try:
+            parts.append([torch.as_tensor(held[name]) for name in ("features", "lat_lon")])
+        except TypeError as error:
+            raise InputError(f"{file}: features and lat_lon must be numbers ({error})") from error
+        if parts[-1][0].shape[1:] != parts[0][0].shape[1:]:
+            raise InputError(
+                f"{file}: features of shape {tuple(parts[-1][0].shape)}, but those of {shards[0].name} are "
+                f"{tuple(parts[0][0].shape)}; give shards of one encoder"
+            )
     features, lat_lon = (torch.cat(part) for part in zip(*parts, strict=True))
     return features, lat_lon
 

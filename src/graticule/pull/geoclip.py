@@ -118,7 +118,7 @@ def pull(
 
 
 def _install(plan: Plan, report: Callable[[str], None], progress: Callable[[int, int], None]) -> None:
-    work = plan.folder.with_name(f".{plan.name}.part")
+    work = _work(plan)
     make_folder(work)
     alignment, coordinates = wheel.read_wheel(_wheel_file(plan, work, report))
     encoder, origin = _encoder(plan, work, report, progress)
@@ -184,6 +184,11 @@ def _length(path: Path) -> int:
         raise InputError(f"{path}: can't be read ({error.strerror}); check the path.") from error
 
 
+def _work(plan: Plan) -> Path:
+    """Where things lie until the model is whole."""
+    return plan.folder.with_name(f".{plan.name}.part")
+
+
 def _is_model(folder: Path) -> bool:
     return (folder / "manifest.json").is_file()
 
@@ -195,7 +200,8 @@ def _check_room(plan: Plan) -> None:
         raise InputError(
             f"{plan.folder}: is there, but is not a model; move it away and run the command again."
         )
-    needed = plan.total_bytes + STORED_BYTES
+    arrived = sum(path.stat().st_size for path in _work(plan).rglob("*") if path.is_file())
+    needed = max(0, plan.total_bytes + STORED_BYTES - arrived)
     free = shutil.disk_usage(parent).free
     if free < needed:
         raise InputError(

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import torch
 
@@ -26,6 +27,7 @@ __all__ = ["OPENAI", "Published", "fetch_tower", "hub"]
 
 HUB: Final = "https://huggingface.co"
 _WIDEST_HEADER: Final = 10_000_000
+_LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 _BYTES: Final = {"F32": 4, "F16": 2, "BF16": 2}
 
 
@@ -73,8 +75,11 @@ def hub() -> str:
         ConfigError: it is not an address.
     """
     address = (os.environ.get("HF_ENDPOINT") or HUB).rstrip("/")
-    if not address.startswith(("https://", "http://")):
-        raise ConfigError(f"HF_ENDPOINT is {address!r}: it must begin with https://; mend or unset it.")
+    parts = urlsplit(address)
+    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+        raise ConfigError(
+            f"HF_ENDPOINT is {address!r}: it must begin with https://, or be http:// of this machine; mend or unset it."
+        )
     return address
 
 
@@ -111,10 +116,12 @@ def fetch_tower(
     runs = _runs(
         [(start + first, start + end) for _, entry in wanted for first, end in [entry["data_offsets"]]]
     )
-    part = folder / "model.safetensors.part"
+    whole, part = folder / "model.safetensors", folder / "model.safetensors.part"
+    if whole.exists():  # an earlier call was stopped after this point: nothing is fetched twice
+        whole.replace(part)
     _append(weights, runs, part, header=header, progress=progress)
-    part.replace(folder / "model.safetensors")
-    return _digest(folder / "model.safetensors", skip=len(header))
+    part.replace(whole)
+    return _digest(whole, skip=len(header))
 
 
 def _fetch_config(url: str, published: Published) -> bytes:
@@ -211,7 +218,9 @@ def _append(
             file.truncate()
             file.write(header)
         # Bytes have their places: even two pulls at once would write the same to the same.
-        done = file.seek(0, os.SEEK_END) - len(header)
+        done = min(file.seek(0, os.SEEK_END) - len(header), total)
+        file.truncate(len(header) + done)
+        file.seek(0, os.SEEK_END)
         progress(done, total)
         left = done
         for first, end in runs:

@@ -1,6 +1,7 @@
 """What a server or a judge can do wrong, and the verdict that comes of it."""
 
 import asyncio
+import signal
 import socket
 
 import pytest
@@ -278,6 +279,15 @@ def test_counts_that_make_no_sense_count_nothing(make_judge, jpeg, usage):
     assert (verdict.prompt_tokens, verdict.completion_tokens, verdict.cost) == (0, 0, None)
 
 
+@pytest.fixture
+def heeds_ctrl_c():
+    """What a shell starts in the background ignores Ctrl-C, tests included: nothing would ever end the wait."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeds_ctrl_c")
 def test_ctrl_c_drops_what_is_under_way(make_judge, server, jpeg):
     judge = make_judge(("interrupts",), concurrency=2)
     with pytest.raises(KeyboardInterrupt):

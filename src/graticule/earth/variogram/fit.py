@@ -224,10 +224,13 @@ def fit_model(
         )
     share = _shares(empirical, weights)
     model = _fitted(kind, lags, found, share)
+    # A replicate may leave lags without pairs; what is left must bear a fit, as the lags themselves must.
+    least = 1 if kind == "monotone" else 6
     models = [
         _fitted(kind, lags[seen], row[seen], share[seen])
         for row in empirical.bootstrap(replicates, seed=seed)
         for seen in [np.isfinite(row)]
+        if seen.sum() >= least
     ]
     figures = {name: [getattr(m, name) for m in models] for name in _FIGURES}
     error = float(np.sqrt(share @ (found - model.gamma(lags)) ** 2))

@@ -214,6 +214,8 @@ class MonotoneModel(VariogramModel):
     @property
     def practical_range_km(self) -> float:
         """Where gamma has risen by 95 % of the sill, in km; the first lag if it never rises."""
+        if not self.sill:
+            return self.lags_km[0]
         return float(np.interp(self.nugget + _SHARE * self.sill, self.values, self.lags_km))
 
     def _gamma(self, h_km: Tensor) -> Tensor:
