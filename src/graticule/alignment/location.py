@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 from torch.nn import functional
 
+from graticule.earth.sphere import unit_vectors
+
 __all__ = ["LocationEncoder", "LocationEncoderConfig"]
 
 
@@ -46,7 +48,7 @@ class LocationEncoder(nn.Module):
 
     def forward(self, lat_lon: Tensor) -> Tensor:
         """(B, 2) latitude and longitude in degrees -> (B, width) unit vectors."""
-        point = _unit_vectors(lat_lon)
+        point = unit_vectors(lat_lon.double()).float()
         total = torch.stack([branch(point) for branch in self.branches]).sum(0)
         return functional.normalize(total.float(), dim=-1)
 
@@ -68,8 +70,3 @@ class _Branch(nn.Module):
             phase = 2 * torch.pi * (point @ cast(Tensor, self.frequencies))
             waves = torch.cat([phase.cos(), phase.sin()], dim=-1)
         return cast(Tensor, self.network(waves))
-
-
-def _unit_vectors(lat_lon: Tensor) -> Tensor:
-    lat, lon = torch.deg2rad(lat_lon.double()).unbind(-1)
-    return torch.stack([lat.cos() * lon.cos(), lat.cos() * lon.sin(), lat.sin()], dim=-1).float()

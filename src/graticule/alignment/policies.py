@@ -26,6 +26,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from graticule.earth.distance import EARTH_RADIUS_KM
+from graticule.earth.sphere import unit_vectors
 from graticule.errors import ConfigError
 
 __all__ = ["POLICIES", "Evidence", "Pairs", "Policy", "PolicyConfig", "Variogram", "pairs_of", "reweigh"]
@@ -123,8 +124,7 @@ def pairs_of(features: Tensor, lat_lon: Tensor, queued: tuple[Tensor, Tensor] | 
     if queued is not None:
         looks, places = torch.cat([features, queued[0]]), torch.cat([lat_lon, queued[1].to(lat_lon)])
     looks = functional.normalize(looks.float(), dim=-1)
-    lat, lon = torch.deg2rad(places.double()).unbind(-1)
-    points = torch.stack([lat.cos() * lon.cos(), lat.cos() * lon.sin(), lat.sin()], dim=-1)
+    points = unit_vectors(places.double())
     # By squares of differences, not as 2 - 2 cos, which loses the short distances.
     chord = torch.cdist(points[:batch], points, compute_mode="donot_use_mm_for_euclid_dist")
     negative = torch.ones(batch, len(places), dtype=torch.bool)

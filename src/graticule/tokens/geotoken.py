@@ -25,6 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
 from graticule.earth.cells import TokenScheme
+from graticule.earth.sphere import unit_vectors
 from graticule.tokens.query import Neighbours, Query
 
 __all__ = ["DecoderState", "GeoToken", "GeoTokenConfig"]
@@ -130,12 +131,6 @@ def multi_scale(x: Tensor, octaves: int) -> Tensor:
     frequencies = 2.0 ** torch.arange(octaves, device=x.device, dtype=x.dtype)
     phases = (x.unsqueeze(-1) * frequencies).flatten(-2)
     return torch.cat([phases.sin(), phases.cos()], dim=-1).float()
-
-
-def unit_vectors(lat_lon: Tensor) -> Tensor:
-    """Points on the unit sphere: `(..., 2)` degrees to `(..., 3)`, in the precision given."""
-    lat, lon = lat_lon.deg2rad().unbind(-1)
-    return torch.stack([lat.cos() * lon.cos(), lat.cos() * lon.sin(), lat.sin()], dim=-1)
 
 
 def sinusoidal_positions(count: int, d_model: int) -> Tensor:

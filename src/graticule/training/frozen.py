@@ -20,9 +20,13 @@ from graticule.earth.distance import haversine_km
 from graticule.earth.variogram import Kind, MonotoneModel, VariogramModel, fit_variogram
 from graticule.errors import ConfigError
 from graticule.evaluation.metrics import geoscore
+from graticule.registry import ALIGNMENTS
 from graticule.training.loop import step_generator
 
 __all__ = ["FrozenAlignConfig", "FrozenAlignTask", "FrozenLearner", "retrieved_km"]
+
+RETRIEVAL_KM = (25, 50, 100, 200, 750)
+"""Within which retrieval counts answers."""
 
 _CURVE_POINTS, _CURVE_KM = 256, (1.0, 10_000.0)
 """How a fitted semivariogram is kept: fine enough that what lies between two points is a straight line."""
@@ -69,7 +73,7 @@ class FrozenLearner(nn.Module):
 
     def __init__(self, config: FrozenAlignConfig) -> None:
         super().__init__()
-        self.alignment = Alignment(config.alignment)
+        self.alignment: Alignment = ALIGNMENTS.build(config.alignment)
         self.queue = LocationQueue(config.queue, feature_width=config.alignment.feature_width)
         self.register_buffer("curve", torch.zeros(_CURVE_POINTS, 2, dtype=torch.float64))
 
@@ -117,6 +121,8 @@ class FrozenAlignTask:
         self._features, self._lat_lon = training
         self._curve = torch.from_numpy(np.argsort(s2.cell_ids(*training[1].T.numpy()), kind="stable"))
         self._validation = validation
+        self._gallery = training[1]
+        self._epoch: tuple[int, Tensor] | None = None
         if POLICIES[config.policy.name].needs_variogram and config.refit_every is None:
             self.model.keep(self._fitted(self._features, self._lat_lon))
 
@@ -187,21 +193,25 @@ class FrozenAlignTask:
     def validate(self) -> dict[str, float]:
         """Gallery retrieval of validation pictures among the places of the training pictures."""
         features, lat_lon = (part[: self.config.validation_rows] for part in self._validation)
-        km = retrieved_km(self.model.alignment, features, lat_lon, self._lat_lon)
+        km = retrieved_km(self.model.alignment, features, lat_lon, self._gallery)
         return {
             "score": float(np.mean(geoscore(km))),
             "median_km": float(np.median(km)),
-            **{f"within_{d}": float(np.mean(km < d)) for d in (25, 50, 100, 200, 750)},
+            **{f"within_{d}": float(np.mean(km < d)) for d in RETRIEVAL_KM},
         }
 
     def _rows(self, step: int) -> Tensor:
         size, group = self.config.batch, self.config.group
         epoch, place = divmod(step, len(self._curve) // group * group // size)
+        if self._epoch is None or self._epoch[0] != epoch:
+            self._epoch = epoch, self._order(epoch, group)
+        return self._epoch[1][place * size : (place + 1) * size]
+
+    def _order(self, epoch: int, group: int) -> Tensor:
         generator = step_generator(self.config.seed, epoch, stream=_ORDER)
         shift = int(torch.randint(group, (), generator=generator))
         runs = torch.roll(self._curve, shift)[: len(self._curve) // group * group].view(-1, group)
-        order = runs[torch.randperm(len(runs), generator=generator)].flatten()
-        return order[place * size : (place + 1) * size]
+        return runs[torch.randperm(len(runs), generator=generator)].flatten()
 
 
 def retrieved_km(alignment: Alignment, features: Tensor, lat_lon: Tensor, gallery: Tensor) -> np.ndarray:

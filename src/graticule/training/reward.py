@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from safetensors.torch import load_file, save
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -33,6 +33,7 @@ from graticule.tokens.query import Query
 from graticule.tokens.reward import RewardModel
 from graticule.training.features import extract_views, load_shards
 from graticule.training.loop import TrainingConfig, step_generator, train
+from graticule.training.recipe import checked
 from graticule.training.schedule import Schedule
 
 __all__ = ["RewardRecipe", "RewardTask", "Samples", "area_under_curve", "default_near_km", "train_reward"]
@@ -74,13 +75,7 @@ class RewardRecipe(BaseModel):
         Raises:
             ConfigError: one makes no sense.
         """
-        try:
-            return cls.model_validate(settings)
-        except ValidationError as error:
-            told = [
-                f"{'.'.join(map(str, e['loc']))}: {e['msg']} (not {e['input']!r})" for e in error.errors()
-            ]
-            raise ConfigError("; ".join(told)) from error
+        return checked(cls, settings)
 
     def training(self) -> TrainingConfig:
         """How the one loop is to run."""

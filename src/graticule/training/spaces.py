@@ -9,11 +9,10 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -24,11 +23,12 @@ from graticule.alignment.spaces import SpacesAlignment, SpacesAlignmentConfig, t
 from graticule.earth.distance import haversine_km, unit_vectors
 from graticule.errors import ConfigError
 from graticule.evaluation.markdown import method_table
-from graticule.evaluation.metrics import geoscore, summarise
+from graticule.evaluation.metrics import summarise
 from graticule.retrieval.exact import ExactIndex
 from graticule.store import make_folder, write_whole
-from graticule.training.frozen import FrozenAlignConfig, FrozenAlignTask, retrieved_km
+from graticule.training.frozen import RETRIEVAL_KM, FrozenAlignConfig, FrozenAlignTask
 from graticule.training.loop import TrainingConfig, step_generator, train
+from graticule.training.recipe import checked
 from graticule.training.schedule import Schedule
 from graticule.training.shards import Records, encode_names, read_names, read_records, split_rows
 
@@ -36,7 +36,6 @@ __all__ = ["SpacesRecipe", "SpacesTask", "align_folder", "retrieval"]
 
 GALLERY_ROWS = 50_000
 """Training pictures that validation ones are looked up among, at most."""
-THRESHOLDS_KM = (25, 50, 100, 200, 750)
 _NOISE_BACK = 15
 """The stream of random numbers for places that choose; `frozen` has those up to 14."""
 
@@ -92,9 +91,7 @@ class SpacesTask(FrozenAlignTask):
         super().__init__(
             config, (training.features, training.lat_lon), (validation.features, validation.lat_lon)
         )
-        torch.manual_seed(config.seed)
-        self.alignment = SpacesAlignment(SpacesAlignmentConfig.model_validate(config.alignment))
-        self.model.alignment = self.alignment
+        self.alignment = cast(SpacesAlignment, self.model.alignment)
         self._text = training.text
         self._gallery = training.lat_lon[_some(len(training), gallery)]
 
@@ -111,16 +108,6 @@ class SpacesTask(FrozenAlignTask):
             return place, {}
         text = text_loss(alignment.texts(features), self._text[rows], scale=alignment.text_scale)
         return place + text, {"place": place.item(), "text": text.item()}
-
-    def validate(self) -> dict[str, float]:
-        """Validation pictures looked up among training places."""
-        features, lat_lon = (part[: self.config.validation_rows] for part in self._validation)
-        km = retrieved_km(self.alignment, features, lat_lon, self._gallery)
-        return {
-            "score": float(np.mean(geoscore(km))),
-            "median_km": float(np.median(km)),
-            **{f"within_{d}": float(np.mean(km < d)) for d in THRESHOLDS_KM},
-        }
 
 
 class SpacesRecipe(BaseModel):
@@ -152,13 +139,7 @@ class SpacesRecipe(BaseModel):
         Raises:
             ConfigError: one makes no sense.
         """
-        try:
-            return cls.model_validate(settings)
-        except ValidationError as error:
-            told = [
-                f"{'.'.join(map(str, e['loc']))}: {e['msg']} (not {e['input']!r})" for e in error.errors()
-            ]
-            raise ConfigError("; ".join(told)) from error
+        return checked(cls, settings)
 
 
 def align_folder(
@@ -253,7 +234,7 @@ def retrieval(
         _, rows = ExactIndex(vectors).search(queries, 1)
         there = gallery.lat_lon[rows[:, 0]]
         km = haversine_km(*validation.lat_lon.T.numpy(), *there.T.numpy())
-        return asdict(summarise(km, thresholds=THRESHOLDS_KM))
+        return asdict(summarise(km, thresholds=RETRIEVAL_KM))
 
     with torch.inference_mode():
         queries, pictures = validation.features.float(), gallery.features.float()

@@ -13,6 +13,7 @@ from graticule.decoding.density import GEOSCORE_SCALE_KM, HALF_WAY_ROUND_KM, Goa
 from graticule.decoding.select.contract import answers_only
 from graticule.earth.cells import TokenScheme
 from graticule.earth.distance import EARTH_RADIUS_KM
+from graticule.earth.sphere import unit_vectors
 from graticule.errors import ConfigError
 from graticule.tokens.query import Query
 
@@ -85,8 +86,7 @@ def _weights(log_probs: Tensor) -> Tensor:
 
 def _distances_km(lat_lon: Tensor) -> Tensor:
     """Between every two of W points: `(B, W, 2)` degrees to `(B, W, W)` km."""
-    lat, lon = torch.deg2rad(lat_lon.double()).unbind(-1)
-    points = torch.stack([lat.cos() * lon.cos(), lat.cos() * lon.sin(), lat.sin()], dim=-1)
+    points = unit_vectors(lat_lon.double())
     chord = torch.cdist(points, points)
     return 2 * EARTH_RADIUS_KM * (chord / 2).clamp(max=1).asin()
 
