@@ -14,7 +14,17 @@ from typing import Any, Final
 
 from graticule.errors import ConfigError
 
-__all__ = ["ALIGNMENTS", "CELL_MODELS", "ENCODERS", "INDEXES", "OFFERS", "SELECTORS", "Offer", "Registry"]
+__all__ = [
+    "ALIGNMENTS",
+    "CELL_MODELS",
+    "ENCODERS",
+    "INDEXES",
+    "OFFERS",
+    "SELECTORS",
+    "SOURCES",
+    "Offer",
+    "Registry",
+]
 
 
 class Registry:
@@ -96,6 +106,16 @@ CELL_MODELS: Final = Registry(
     {
         "geotoken": "graticule.tokens.geotoken:GeoToken",
         "gallery": "graticule.tokens.gallery:GalleryCellModel",
+    },
+)
+SOURCES: Final = Registry(
+    "source",
+    {
+        "im2gps3k": "graticule.data.sources.im2gps3k:Im2Gps3k",
+        "yfcc4k": "graticule.data.sources.yfcc4k:Yfcc4k",
+        "mp16": "graticule.data.sources.mp16:Mp16",
+        "osv5m": "graticule.data.sources.osv5m:Osv5m",
+        "folder": "graticule.data.sources.folder:Folder",
     },
 )
 SELECTORS: Final = Registry(
