@@ -59,12 +59,14 @@ def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
 
 
 def _laid_out(value: Tensor, parameter: nn.Parameter) -> Tensor:
-    """The state in its parameter's memory layout.
+    """The state in its parameter's memory layout, and where it is.
 
     A file keeps none, and the fused optimizer walks through memory: left as it was read, the state of a
     channels-last filter would be paired with other weights.
     """
-    return torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value
+    if value.shape == parameter.shape:
+        return torch.empty_like(parameter).copy_(value)
+    return value.to(parameter.device)
 
 
 def _named(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, nn.Parameter]:

@@ -2,27 +2,50 @@
 
 A step is a pure function of the weights and the step's number: batches, dropout and augmentation draw from
 generators seeded by (seed, step). So a run stopped anywhere and resumed equals one never stopped, to the bit.
+
+Under `torchrun` it runs on every process alike: all compute a part of each step, and the first alone writes and
+speaks (`distributed`).
 """
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from graticule.errors import ConfigError
 from graticule.training.checkpoint import load_checkpoint, save_checkpoint
+from graticule.training.curves import Curves
+from graticule.training.distributed import (
+    WHOLE,
+    Device,
+    Part,
+    agreed,
+    average_gradients,
+    averages,
+    chosen_device,
+    device_of,
+    from_main,
+    is_main,
+    processes,
+    rank,
+    world_size,
+)
 from graticule.training.schedule import Schedule
 
-__all__ = ["Task", "TrainingConfig", "TrainingResult", "step_generator", "train"]
+__all__ = ["DivisibleTask", "Task", "TrainingConfig", "TrainingResult", "step_generator", "train"]
+
+
+_DROPOUT = 7
+"""The stream of random numbers for dropout."""
 
 
 class Task(Protocol):
@@ -38,7 +61,19 @@ class Task(Protocol):
         ...
 
     def validate(self) -> dict[str, float]:
-        """Figures on the validation split; `score` is the one to maximise."""
+        """Figures on the validation split; `score` is the one to maximise. With several, one process computes it."""
+        ...
+
+
+@runtime_checkable
+class DivisibleTask(Task, Protocol):
+    """A task whose loss is a mean over the rows of a batch, so that parts of it can be computed apart.
+
+    Other tasks compute the whole loss on every process; they may share their encoders' work by `spread`.
+    """
+
+    def part_loss(self, step: int, part: Part) -> tuple[Tensor, dict[str, float]]:
+        """`loss` of one part of the batch: `loss(step)` is `part_loss(step, WHOLE)`."""
         ...
 
 
@@ -60,6 +95,12 @@ class TrainingConfig(BaseModel):
     patience: int | None = None
     """Validations without a better score before training stops early; None: never."""
     checkpoint_every_s: float = 120.0
+    accumulate: int = Field(default=1, ge=1)
+    """Parts of a batch that a process computes one after another, in as much less memory, before it takes the step."""
+    device: Device = "cpu"
+    """Where the model is trained, if its task can be anywhere else than on the CPU."""
+    log_every: int = Field(default=10, ge=1)
+    """Steps from one entry of the log to the next."""
 
 
 class TrainingResult(BaseModel):
@@ -99,17 +140,27 @@ def train(
     Raises:
         ConfigError: the loss became infinite or not a number, or the folder's run had other settings.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    for stale in folder.glob(".*.tmp"):
-        stale.unlink()
+    with processes(config.device):
+        return _train(task, config, folder, report if is_main() else _unheard, stop_after_s)
+
+
+def _train(
+    task: Task, config: TrainingConfig, folder: Path, report: Callable[[str], None], stop_after_s: float
+) -> TrainingResult:
+    task.model.to(chosen_device(config.device))
     optimizer = torch.optim.AdamW(
         _groups(task.model, config.weight_decay), lr=config.learning_rate, betas=config.betas, fused=True
     )
     checkpoint, best = folder / "checkpoint.safetensors", folder / "best.safetensors"
+    if is_main():
+        folder.mkdir(parents=True, exist_ok=True)
+        for stale in folder.glob(".*.tmp"):
+            stale.unlink()
     progress: dict[str, Any] = {"step": 0, "best_score": -math.inf, "best_step": 0, "seconds": 0.0}
-    if checkpoint.exists():
+    if from_main(checkpoint.exists):
         progress = load_checkpoint(checkpoint, task.model, optimizer)
-        if progress.pop("config") != config.model_dump(mode="json"):
+        # Read as settings: those of an earlier version lack the newer ones, which stand at their defaults.
+        if TrainingConfig.model_validate(progress.pop("config")) != config:
             raise ConfigError(
                 f"{folder}: its run has other settings; resume with those, or name another folder."
             )
@@ -117,37 +168,38 @@ def train(
 
     def keep() -> None:
         progress["seconds"] = before_s + time.monotonic() - start
-        save_checkpoint(
-            checkpoint, task.model, optimizer, {**progress, "config": config.model_dump(mode="json")}
-        )
+        if is_main():
+            about = {**progress, "config": config.model_dump(mode="json")}
+            save_checkpoint(checkpoint, task.model, optimizer, about)
 
     start, before_s, first_step = time.monotonic(), progress["seconds"], progress["step"]
     saved = told = start
-    log = (folder / "log.jsonl").open("a")
-    with log:
+    with Curves(folder, step=first_step) if is_main() else nullcontext() as curves:
         while progress["step"] < config.steps and not _out_of_patience(progress, config):
             step = progress["step"]
             figures = _step(task, optimizer, config, step)
             progress["step"] = step + 1
-            now = time.monotonic()
-            if now - told > 10 or step + 1 == config.steps:
+            now, last = time.monotonic(), step + 1 == config.steps
+            if curves and (last or (step + 1) % config.log_every == 0):
+                curves.train(step + 1, figures)
+            if now - told > 10 or last:
                 told = now
                 report(_line(figures, step + 1, config.steps, (step + 1 - first_step) / (now - start)))
-                log.write(json.dumps({"step": step + 1, **figures}) + "\n")
-            if (step + 1) % config.validate_every == 0 or step + 1 == config.steps:
-                figures = _validated(task)
+            if last or (step + 1) % config.validate_every == 0:
+                figures = from_main(lambda: _validated(task))
                 if figures["score"] > progress["best_score"]:
                     progress.update(best_score=figures["score"], best_step=step + 1)
-                    save_checkpoint(best, task.model, optimizer, {"step": step + 1, **figures})
+                    if is_main():
+                        save_checkpoint(best, task.model, optimizer, {"step": step + 1, **figures})
                 report(
                     f"  validation at {step + 1}: " + ", ".join(f"{k} {v:.4g}" for k, v in figures.items())
                 )
-                log.write(json.dumps({"step": step + 1, "validation": figures}) + "\n")
-                log.flush()
+                if curves:
+                    curves.validation(step + 1, figures)
             if now - saved > config.checkpoint_every_s:
                 saved = now
                 keep()
-            if now - start > stop_after_s:
+            if stop_after_s < math.inf and agreed(now - start > stop_after_s):
                 break
         keep()
     return TrainingResult(
@@ -158,25 +210,62 @@ def train(
 def _step(
     task: Task, optimizer: torch.optim.Optimizer, config: TrainingConfig, step: int
 ) -> dict[str, float]:
-    torch.manual_seed(int(torch.randint(2**62, (), generator=step_generator(config.seed, step, stream=7))))
+    """One step on the global batch; all processes end with the same weights, and the figures of all."""
     task.model.train()
     for group in optimizer.param_groups:
         group["lr"] = config.learning_rate * config.schedule.factor(step, config.steps)
-    with torch.autocast("cpu", torch.bfloat16, enabled=config.bf16):
-        loss, figures = task.loss(step)
-    if not torch.isfinite(loss):
-        raise ConfigError(f"step {step}: the loss is {loss.item()}; lower learning_rate or raise warmup.")
     optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
+    parts = _parts(task, config.accumulate)
+    sums: dict[str, float] = {}
+    for part in parts:
+        _seed(config.seed, step, part)
+        with torch.autocast(device_of(task.model).type, torch.bfloat16, enabled=config.bf16):
+            loss, figures = _loss(task, step, part)
+        (loss / len(parts)).backward()  # type: ignore[no-untyped-call]
+        for name, value in {"loss": loss.item(), **figures}.items():
+            sums[name] = sums.get(name, 0.0) + value / len(parts)
+    figures = averages(sums)
+    if not math.isfinite(figures["loss"]):
+        raise ConfigError(f"step {step}: the loss is {figures['loss']}; lower learning_rate or raise warmup.")
+    average_gradients([p for p in task.model.parameters() if p.requires_grad])
     nn.utils.clip_grad_norm_(task.model.parameters(), config.clip_norm)
     optimizer.step()
-    return {"loss": loss.item(), **figures}
+    return figures
+
+
+def _parts(task: Task, accumulate: int) -> list[Part]:
+    """What this process computes of a step's batch, one after another."""
+    if isinstance(task, DivisibleTask):
+        first = rank() * accumulate
+        return [Part(number, world_size() * accumulate) for number in range(first, first + accumulate)]
+    if accumulate > 1:
+        raise ConfigError(
+            "accumulate: this task compares the rows of a batch with each other, so its loss is not that of parts "
+            "added up; leave it at 1, and choose the batch itself."
+        )
+    return [WHOLE]
+
+
+def _loss(task: Task, step: int, part: Part) -> tuple[Tensor, dict[str, float]]:
+    if part != WHOLE and isinstance(task, DivisibleTask):
+        return task.part_loss(step, part)
+    return task.loss(step)
+
+
+def _seed(seed: int, step: int, part: Part) -> None:
+    """Dropout is drawn by step, and by part: parts must not all lose the same."""
+    generator = step_generator(seed, step, stream=_DROPOUT + 1000 * part.number)
+    torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))
 
 
 def _validated(task: Task) -> dict[str, float]:
     task.model.eval()
     with torch.no_grad():
         return task.validate()
+
+
+def _unheard(line: str) -> None:
+    del line
 
 
 def _groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:

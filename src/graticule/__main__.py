@@ -1,0 +1,5 @@
+"""`python -m graticule`: the command line, for those who start modules, such as `torchrun -m`."""
+
+from graticule.cli import main
+
+main()

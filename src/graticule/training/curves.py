@@ -1,0 +1,68 @@
+"""The figures of a run, step by step: as lines of JSON, and for TensorBoard where that is installed."""
+
+from __future__ import annotations
+
+import json
+from importlib.util import find_spec
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from graticule.store import write_whole
+
+__all__ = ["Curves"]
+
+
+class Curves:
+    """`log.jsonl` and `tensorboard/` in a run's folder.
+
+    A run that was killed has told of steps after its last checkpoint, which it will take again when it is resumed:
+    what was told of them is dropped, so that each step comes once.
+    """
+
+    def __init__(self, folder: Path, *, step: int) -> None:
+        """Open them.
+
+        Args:
+            folder: the run's.
+            step: how many steps it has taken.
+        """
+        path = folder / "log.jsonl"
+        if path.exists():
+            write_whole(path, b"".join(_told_until(step, path.read_bytes().splitlines(keepends=True))))
+        self._log = path.open("a", encoding="utf-8")
+        self._board: Any = None
+        if find_spec("tensorboard"):
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._board = SummaryWriter(folder / "tensorboard", purge_step=step + 1)
+
+    def __enter__(self) -> Curves:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._log.close()
+        if self._board is not None:
+            self._board.close()
+
+    def train(self, step: int, figures: dict[str, float]) -> None:
+        """Figures of one batch."""
+        self._tell({"step": step, **figures}, "train", figures)
+
+    def validation(self, step: int, figures: dict[str, float]) -> None:
+        """Figures of the validation split after so many steps."""
+        self._tell({"step": step, "validation": figures}, "validation", figures)
+        self._log.flush()
+
+    def _tell(self, line: dict[str, Any], kind: str, figures: dict[str, float]) -> None:
+        self._log.write(json.dumps(line) + "\n")
+        if self._board is not None:
+            for name, value in figures.items():
+                self._board.add_scalar(f"{kind}/{name}", value, line["step"])
+
+
+def _told_until(step: int, lines: list[bytes]) -> list[bytes]:
+    """The lines of steps up to this one; a last line that was cut off is none."""
+    return [line for line in lines if line.endswith(b"\n") and json.loads(line)["step"] <= step]
