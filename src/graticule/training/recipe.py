@@ -1,14 +1,16 @@
-"""Settings that were given from outside, checked."""
+"""Settings that were given from outside: read from a file, overlaid with options, checked."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from graticule.errors import ConfigError
+from graticule.errors import ConfigError, MissingExtraError
 
-__all__ = ["checked"]
+__all__ = ["checked", "overlaid", "read_recipe"]
 
 Recipe = TypeVar("Recipe", bound=BaseModel)
 
@@ -24,3 +26,41 @@ def checked(recipe: type[Recipe], settings: dict[str, Any]) -> Recipe:
     except ValidationError as error:
         told = [f"{'.'.join(map(str, e['loc']))}: {e['msg']} (not {e['input']!r})" for e in error.errors()]
         raise ConfigError("; ".join(told)) from error
+
+
+def read_recipe(recipe: type[Recipe], path: Path | None, given: Mapping[str, Any]) -> Recipe:
+    """The recipe of a YAML file, with what was given on the command line put in its place.
+
+    Args:
+        recipe: its class, whose defaults hold where nothing is said.
+        path: the file; None: there is none.
+        given: name -> value, at any depth; None: not given.
+
+    Raises:
+        ConfigError: the file can't be read, or a setting makes no sense.
+        MissingExtraError: pyyaml is not installed.
+    """
+    return checked(recipe, overlaid({} if path is None else _settings(path), given))
+
+
+def overlaid(settings: Any, other: Any) -> Any:
+    """`settings` with what `other` names put in its place, at any depth; what is None there is not named."""
+    if not isinstance(other, Mapping):
+        return other
+    under = settings if isinstance(settings, Mapping) else {}
+    over = {name: overlaid(under.get(name), value) for name, value in other.items() if value is not None}
+    return {**under, **{name: value for name, value in over.items() if value != {}}}
+
+
+def _settings(path: Path) -> dict[str, Any]:
+    try:
+        import yaml
+    except ImportError as error:
+        raise MissingExtraError.of("scale", "pyyaml") from error
+    try:
+        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: can't be read as YAML ({error}).") from error
+    if not isinstance(settings, dict):
+        raise ConfigError(f"{path}: holds no settings; write them as `name: value`, a line each.")
+    return settings
