@@ -1,0 +1,222 @@
+"""The CSV table of a source: found by its columns, read column by column, rows never shifted.
+
+Everything is read as text first: what is a number is decided row by row, so that one bad cell costs its own row.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pyarrow import csv as arrow_csv
+
+from graticule.data.sources.contract import Problem, Problems
+from graticule.errors import TableError
+
+__all__ = ["Columns", "Rows", "describe_tables", "find_table", "read_rows"]
+
+_BLOCK_BYTES: Final = 1 << 24
+"""No row is longer: one that is has a quote that is never closed."""
+_SHOWN: Final = 80
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which columns of a table hold what. Names in the header may differ in case and blanks.
+
+    Attributes:
+        id: names of the column with the pictures' ids, the first that is there is taken.
+        latitude: the same for degrees north.
+        longitude: the same for degrees east.
+        labels: columns of `LABELS` -> names.
+    """
+
+    id: Sequence[str]
+    latitude: Sequence[str] = ("latitude", "lat")
+    longitude: Sequence[str] = ("longitude", "lon")
+    labels: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    @property
+    def needed(self) -> dict[str, Sequence[str]]:
+        """Columns no table can do without."""
+        return {"id": self.id, "latitude": self.latitude, "longitude": self.longitude}
+
+    def __str__(self) -> str:
+        """The needed columns, for messages."""
+        return ", ".join(" or ".join(names) for names in self.needed.values())
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of a table that have as many fields as its header.
+
+    Attributes:
+        file: the table's name, for messages.
+        numbers: (N,) int64, the header being row 1.
+        columns: `id`, `latitude`, `longitude` and labels -> a pyarrow array (N,) of strings.
+        problems: rows that are not among them.
+    """
+
+    file: str
+    numbers: NDArray[np.int64]
+    columns: Mapping[str, Any]
+    problems: Problems
+
+
+def find_table(root: Path, columns: Columns, *, published: Sequence[str] = ()) -> Path | None:
+    """The table of a source: a CSV file in its folder, or in `metadata` there, that has the needed columns.
+
+    Args:
+        root: the source's folder.
+        columns: what is needed.
+        published: names of files; where several could be meant, the first of these is.
+
+    Returns:
+        None if no CSV file has the columns.
+
+    Raises:
+        TableError: several have them, and none is named as published.
+    """
+    found = {path.name: path for path in _tables(root) if not _missing(_header(path), columns)}
+    named = [found[name] for name in published if name in found]
+    if len(found) > 1 and not named:
+        raise TableError(f"{root}: {' and '.join(found)} have the columns {columns}; keep one of them there.")
+    return next(iter([*named, *found.values()]), None)
+
+
+def describe_tables(root: Path) -> str:
+    """The CSV files of a folder and their headers, for messages."""
+    tables = [f"{path.name} has {_named(_header(path))}" for path in _tables(root)]
+    return "; ".join(tables) or "there is no CSV file"
+
+
+def read_rows(path: Path, columns: Columns) -> Rows:
+    """Read what is needed of a table.
+
+    UTF-8 with or without a byte order mark, fields quoted or not, lines ended by LF or CRLF. Rows with more or fewer
+    fields than the header are problems.
+
+    Raises:
+        TableError: it can't be read, or lacks a needed column; the message names the columns found and needed.
+    """
+    header = _header(path)
+    missing = _missing(header, columns)
+    if missing:
+        raise TableError(
+            f"{path}: no column {' and no column '.join(missing)} in its header; found are {_named(header)}. "
+            f"Needed are {columns}."
+        )
+    chosen = {
+        meaning: name
+        for meaning, names in (columns.needed | dict(columns.labels)).items()
+        if (name := _chosen(header, names)) is not None
+    }
+    refused: list[Any] = []
+    table, problems = _parse(path, sorted(set(chosen.values())), refused)
+    bad = np.array([row.number for row in refused], dtype=np.int64)
+    numbers = np.setdiff1d(np.arange(2, 2 + len(table) + len(bad)), bad)
+    return Rows(
+        path.name,
+        numbers,
+        {meaning: table[name].combine_chunks() for meaning, name in chosen.items()},
+        Problems.join(problems, Problems.of(*(_wrong_length(path.name, row) for row in refused))),
+    )
+
+
+def _parse(path: Path, names: Sequence[str], refused: list[Any]) -> tuple[Any, Problems]:
+    """The columns as strings; rows of another length are put into `refused`, in order."""
+
+    def refuse(row: Any) -> str:
+        refused.append(row)
+        return "skip"
+
+    def parse(source: Any) -> Any:
+        refused.clear()
+        return arrow_csv.read_csv(
+            source,
+            # One thread: only then do rows that are left out have numbers.
+            read_options=arrow_csv.ReadOptions(use_threads=False, block_size=_BLOCK_BYTES),
+            parse_options=arrow_csv.ParseOptions(
+                newlines_in_values=True, ignore_empty_lines=False, invalid_row_handler=refuse
+            ),
+            convert_options=arrow_csv.ConvertOptions(
+                include_columns=names,
+                column_types=dict.fromkeys(names, pa.string()),
+                # NA is Namibia.
+                strings_can_be_null=False,
+            ),
+        )
+
+    try:
+        try:
+            return parse(path), Problems.of()
+        except pa.ArrowInvalid as error:
+            if "UTF8" not in str(error):
+                raise
+        with path.open("rb") as file:
+            table = parse(codecs.EncodedFile(file, "utf-8", "utf-8", errors="replace"))
+        return table, Problems.of(
+            Problem(path.name, "is not all UTF-8: what is not, is read as \N{REPLACEMENT CHARACTER}")
+        )
+    except pa.ArrowInvalid as error:
+        hint = "is a quote left open?" if "straddl" in str(error) else "save it as CSV anew."
+        raise TableError(f"{path}: is no table in CSV ({error}): {hint}") from error
+    except OSError as error:
+        raise TableError(f"{path}: can't be read ({error}). Check the path.") from error
+
+
+def _wrong_length(file: str, row: Any) -> Problem:
+    what = f"the row has {row.actual_columns} fields, and the header {row.expected_columns}"
+    if "\n" in row.text:
+        what += "; a quote in it may be left open, and rows after it be lost"
+    return Problem(f"{file}, row {row.number}: {' '.join(row.text[:_SHOWN].split())}", what)
+
+
+def _tables(root: Path) -> list[Path]:
+    return sorted(
+        path
+        for folder in (root, root / "metadata")
+        if folder.is_dir()
+        for path in folder.iterdir()
+        if path.suffix.lower() == ".csv" and not path.name.startswith(".") and path.is_file()
+    )
+
+
+def _header(path: Path) -> list[str]:
+    """The names in the first row.
+
+    Raises:
+        TableError: there is none.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
+            return next(csv.reader(stream), [])
+    except OSError as error:
+        raise TableError(f"{path}: can't be read ({error.strerror}). Check the path.") from error
+    except csv.Error as error:
+        raise TableError(f"{path}: is no table in CSV ({error}): save it anew.") from error
+
+
+def _missing(header: Sequence[str], columns: Columns) -> list[str]:
+    """What the header lacks; a needed name that stands there twice can't be read either."""
+    return [" or ".join(names) for names in columns.needed.values() if _chosen(header, names) is None]
+
+
+def _chosen(header: Sequence[str], names: Sequence[str]) -> str | None:
+    """The header's own spelling of the first name it holds, once."""
+    for wanted in names:
+        found = [name for name in header if name.strip().lower() == wanted.lower()]
+        if len(found) == 1:
+            return found[0]
+    return None
+
+
+def _named(header: Sequence[str]) -> str:
+    return ", ".join(name[:_SHOWN] for name in header) or "none"
