@@ -37,6 +37,22 @@ def test_a_source(run, asked):
     assert options["images"] is None
 
 
+def test_another_mosaic(run, asked, mosaic_file):
+    status, _, _ = run("evaluate", "--source", "orbit", "--mosaic", mosaic_file, "--distance", "geodesic")
+    assert status == 0
+    assert asked[0][1]["mosaic"].name == mosaic_file.name
+    assert asked[0][1]["distance"] == "geodesic"
+
+
+def test_a_mosaic_without_views_is_wrong_use(run, asked, mosaic_file, tmp_path):
+    (tmp_path / "truth.csv").touch()
+    given = ("--images", tmp_path, "--truth", tmp_path / "truth.csv", "--mosaic", mosaic_file)
+    status, _, err = run("evaluate", *given)
+    assert status == 2
+    assert "--source orbit" in err
+    assert not asked
+
+
 def test_pictures_with_a_truth_table(run, asked, tmp_path):
     (tmp_path / "truth.csv").touch()
     target = tmp_path / "report.json"

@@ -60,3 +60,7 @@ def test_borders_are_between_countries_not_along_coasts():
 def test_what_is_shared_cannot_be_written_to():
     with pytest.raises(ValueError, match="read-only"):
         land()[0][0][0, 0] = 1
+
+
+def test_the_south_pole_is_land():
+    assert country_at(-90.0, 0.0) == country_at(-89.9995, 120.0) == "Antarctica"

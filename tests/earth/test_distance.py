@@ -1,3 +1,5 @@
+import sys
+
 import numpy as np
 import pyproj
 import pytest
@@ -7,11 +9,12 @@ from hypothesis import strategies as st
 from graticule.earth.distance import (
     EARTH_RADIUS_KM,
     destination,
+    geodesic_km,
     haversine_km,
     latlon_from_vectors,
     unit_vectors,
 )
-from graticule.errors import CoordinateError
+from graticule.errors import CoordinateError, MissingExtraError
 
 SPHERE = pyproj.Geod(a=EARTH_RADIUS_KM * 1000, b=EARTH_RADIUS_KM * 1000)
 HALF_WAY_ROUND_KM = np.pi * EARTH_RADIUS_KM
@@ -50,6 +53,41 @@ def test_haversine_broadcasts_and_passes_nan_on():
 def test_the_antimeridian_is_one_place():
     assert haversine_km(12, 180, 12, -180) == pytest.approx(0, abs=1e-11)
     assert haversine_km(0, 179.5, 0, -179.5) == pytest.approx(haversine_km(0, -0.5, 0, 0.5))
+
+
+@pytest.mark.parametrize(
+    ("places", "km"),
+    [
+        # Karney 2013, table 2, and the quarter of a meridian and of the equator.
+        ((40, 0, 41.79331020506, 137.84490004377), 10_000),
+        ((0, 0, 90, 0), 10_001.965729),
+        ((0, 0, 0, 90), 10_018.754171),
+        ((0, 0, 0.5, 179.7), 19_944.127421),
+    ],
+)
+def test_geodesics_are_those_of_wgs84(places, km):
+    assert geodesic_km(*places) == pytest.approx(km, abs=1e-5)
+
+
+@given(latitudes, longitudes, latitudes, longitudes)
+def test_a_sphere_is_wrong_by_little(lat1, lon1, lat2, lon2):
+    assert geodesic_km(lat1, lon1, lat2, lon2) == pytest.approx(
+        haversine_km(lat1, lon1, lat2, lon2), rel=0.0057, abs=1e-9
+    )
+
+
+def test_geodesics_broadcast_and_pass_nan_on():
+    distances = geodesic_km(np.zeros((3, 1)), 0, 0, np.arange(4))
+    assert distances.shape == (3, 4)
+    assert distances[2, 1] == pytest.approx(111.319491)
+    assert np.isnan(geodesic_km(np.nan, 0, 0, 0))
+    assert geodesic_km([], [], [], []).shape == (0,)
+
+
+def test_geodesics_need_pyproj(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyproj", None)
+    with pytest.raises(MissingExtraError, match=r"graticule\[evaluation\]"):
+        geodesic_km(0, 0, 1, 1)
 
 
 @given(latitudes, longitudes)

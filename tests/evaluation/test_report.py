@@ -2,14 +2,16 @@
 
 import io
 import json
+from copy import copy
 
 import numpy as np
 import pytest
 import torch
 from rich.console import Console
 
+from graticule.decoding.calibration import Calibration
 from graticule.earth.distance import haversine_km
-from graticule.errors import InputError
+from graticule.errors import ConfigError, InputError
 from graticule.evaluation.metrics import geoscore
 from graticule.evaluation.report import evaluate, judge_features
 from graticule.locator import Geolocator
@@ -63,6 +65,42 @@ def test_views_look_at_the_mosaic_that_is_given(clear_model, mosaic, monkeypatch
     assert report.summaries[BEAM].count == 4
     with pytest.raises(AssertionError, match="asked for"):
         evaluate(clear_model, source="orbit", views=4)
+
+
+def test_the_mosaic_is_named_and_orbit_has_its_own_thresholds(clear_model, mosaic, report):
+    views = evaluate(clear_model, source="orbit", views=4, mosaic=mosaic)
+    assert mosaic.name in views.pictures
+    assert list(views.summaries[BEAM].within) == [25, 50, 100, 200, 750, 2500]
+    assert list(report.summaries[BEAM].within) == [1, 25, 200, 750, 2500]
+
+
+def test_the_distance_is_named_everywhere_and_used(clear_model, views_folder, report):
+    other = evaluate(clear_model, images=views_folder, truth=views_folder / "truth.csv", distance="geodesic")
+    for judged, name, sign in ((report, "haversine", "<"), (other, "geodesic", "<=")):
+        assert judged.to_dict()["distance"]["name"] == name
+        assert judged.to_dict()["distance"]["within"] == sign
+        assert f"{name} (" in shown(judged)
+        assert f"within means {sign}." in shown(judged).replace("\n", " ")
+    flat, round_ = other.summaries[BEAM].mean_km.value, report.summaries[BEAM].mean_km.value
+    assert flat != round_
+    assert flat == pytest.approx(round_, rel=0.0057)
+    with pytest.raises(ConfigError, match=r"no 'miles'; choose haversine or geodesic"):
+        evaluate(clear_model, images=views_folder, truth=views_folder / "truth.csv", distance="miles")
+
+
+def test_a_model_is_judged_raw_and_calibrated_where_it_brings_a_calibration(
+    clear_model, views_folder, report
+):
+    assert list(report.probabilities) == ["raw"]
+    brought = copy(clear_model)
+    brought.calibration = Calibration.none(clear_model.cell_model).model_copy(
+        update={"fitted_on": "other views", "temperatures": (2.0,) * clear_model.cell_model.scheme.length}
+    )
+    both = evaluate(brought, images=views_folder, truth=views_folder / "truth.csv")
+    assert both.probabilities["raw"] == report.probabilities["raw"]
+    assert both.probabilities["calibrated"].fitted_on == "other views"
+    assert both.probabilities["calibrated"].nll != report.probabilities["raw"].nll
+    assert "calibrated" in shown(both)
 
 
 def test_it_becomes_json_and_back(report):

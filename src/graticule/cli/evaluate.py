@@ -20,6 +20,15 @@ def evaluate(
     views: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="How many views of the source.")
     ] = None,
+    mosaic: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            help="What views of orbit look at: an equirectangular picture of the Earth.",
+        ),
+    ] = None,
     images: Annotated[
         Path | None,
         typer.Option(metavar="DIR", exists=True, file_okay=False, help="Judge on these pictures."),
@@ -30,6 +39,10 @@ def evaluate(
             metavar="CSV", exists=True, dir_okay=False, help="Their places: path, latitude, longitude."
         ),
     ] = None,
+    distance: Annotated[
+        Literal["haversine", "geodesic"],
+        typer.Option(help="On a sphere (and < a threshold), or on the WGS84 ellipsoid (and <=)."),
+    ] = "haversine",
     format: Annotated[Literal["table", "json"], typer.Option(help="What is written.")] = "table",
     output: Annotated[
         Path | None, typer.Option(metavar="FILE", dir_okay=False, help="Write here, whole or not at all.")
@@ -42,16 +55,28 @@ def evaluate(
     if (source is None) == (images is None) or (images is None) != (truth is None):
         raise typer.BadParameter("give either --source orbit, or --images DIR together with --truth CSV")
 
+    if mosaic is not None and source != "orbit":
+        raise typer.BadParameter("--mosaic is what views look at: give it with --source orbit")
+
     import json
 
     from graticule.cli.present import show_table
     from graticule.cli.progress import progress
+    from graticule.data.orbit.mosaic import Mosaic
     from graticule.evaluation.report import evaluate as judge
     from graticule.output import atomic_text
 
     with progress("Judging", total=views or 0) as advance:
         report = judge(
-            model, source=source, split=split, views=views, images=images, truth=truth, progress=advance
+            model,
+            source=source,
+            split=split,
+            views=views,
+            mosaic=None if mosaic is None else Mosaic.open(mosaic),
+            images=images,
+            truth=truth,
+            distance=distance,
+            progress=advance,
         )
     if format == "table":
         show_table(report.table(), output=output)

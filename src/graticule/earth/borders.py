@@ -116,8 +116,8 @@ def _lines() -> tuple[Line, ...]:
 def _polygons(shape: Mapping[str, Any]) -> Iterator[Polygon]:
     for arcs in _arcs(shape):
         rings = (_ring(ring) for ring in arcs)
-        # The file closes Antarctica by a ring around the pole itself, which is no hole in the land.
-        yield tuple(ring for ring in rings if np.ptp(ring[:, 0]) > 0)
+        # The file closes Antarctica by rings on and about the pole, which are no holes in the land.
+        yield tuple(ring for ring in rings if ring[:, 0].max() > -89.99)
 
 
 def _arcs(shape: Mapping[str, Any]) -> Sequence[Sequence[Sequence[int]]]:

@@ -1,7 +1,7 @@
-"""Distances and directions on a sphere.
+"""Distances and directions on a sphere, and distances on the ellipsoid.
 
 The Earth is taken as a sphere of 6371 km, as OSV-5M's benchmark does; against the WGS84 ellipsoid such
-distances are wrong by up to 0.56 %.
+distances are wrong by up to 0.56 %. Only `geodesic_km` measures on the ellipsoid.
 """
 
 from __future__ import annotations
@@ -9,9 +9,16 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from graticule.errors import CoordinateError
+from graticule.errors import CoordinateError, MissingExtraError
 
-__all__ = ["EARTH_RADIUS_KM", "destination", "haversine_km", "latlon_from_vectors", "unit_vectors"]
+__all__ = [
+    "EARTH_RADIUS_KM",
+    "destination",
+    "geodesic_km",
+    "haversine_km",
+    "latlon_from_vectors",
+    "unit_vectors",
+]
 
 EARTH_RADIUS_KM = 6371.0
 """Radius of the sphere, in km (OSV-5M)."""
@@ -42,6 +49,33 @@ def haversine_km(lat1: ArrayLike, lon1: ArrayLike, lat2: ArrayLike, lon2: ArrayL
     near = np.sin((lat_a - lat_b) / 2) ** 2 + across * np.sin(half_lon) ** 2
     far = np.sin((lat_a + lat_b) / 2) ** 2 + across * np.cos(half_lon) ** 2
     return np.asarray(2 * EARTH_RADIUS_KM * np.arctan2(np.sqrt(near), np.sqrt(far)))
+
+
+def geodesic_km(lat1: ArrayLike, lon1: ArrayLike, lat2: ArrayLike, lon2: ArrayLike) -> NDArray[np.float64]:
+    """Length of the shortest way on the WGS84 ellipsoid, to nanometres (Karney 2013, through PROJ).
+
+    It is what geopy's `distance.geodesic` gives, which GeoCLIP and those after it measure with.
+
+    Args:
+        lat1: Latitudes in degrees. All four arguments broadcast.
+        lon1: Longitudes in degrees.
+        lat2: Latitudes in degrees.
+        lon2: Longitudes in degrees.
+
+    Returns:
+        Distances in km, in the broadcast shape; NaN where an argument is NaN.
+
+    Raises:
+        MissingExtraError: If pyproj is not installed.
+    """
+    try:
+        from pyproj import Geod
+    except ImportError as error:
+        raise MissingExtraError.of("evaluation", "pyproj") from error
+    places = np.broadcast_arrays(lon1, lat1, lon2, lat2)
+    lon_a, lat_a, lon_b, lat_b = (np.array(part, dtype=np.float64).ravel() for part in places)
+    _, _, metres = Geod(ellps="WGS84").inv(lon_a, lat_a, lon_b, lat_b)
+    return np.asarray(metres).reshape(places[0].shape) / 1000
 
 
 def unit_vectors(lat: ArrayLike, lon: ArrayLike) -> NDArray[np.float64]:

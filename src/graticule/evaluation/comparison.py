@@ -57,6 +57,7 @@ def paired_difference(
     b_km: ArrayLike,
     *,
     thresholds: Sequence[float] = THRESHOLDS_KM,
+    inclusive: bool = False,
     resamples: int = 1000,
     confidence: float = 0.95,
     seed: int = 0,
@@ -69,6 +70,7 @@ def paired_difference(
         a_km: Distances between the first system's answers and the truths in km (N,).
         b_km: Those of the second system's answers to the same pictures, in the same order (N,).
         thresholds: Distances in km.
+        inclusive: Whether within means `<=` instead of `<`.
         resamples: How many times the pictures are drawn again.
         confidence: Share of the resamples that an interval holds.
         seed: Seed of the draws; the same seed gives the same intervals.
@@ -81,8 +83,11 @@ def paired_difference(
     if len(a) != len(b):
         raise InputError(f"{len(a)} and {len(b)} distances: compare two systems on the same pictures")
 
+    def figures(km: NDArray[np.float64]) -> NDArray[np.float64]:
+        return statistics(km, thresholds=thresholds, inclusive=inclusive)
+
     def differences(draw: NDArray[np.int64]) -> NDArray[np.float64]:
-        return statistics(a[draw], thresholds=thresholds) - statistics(b[draw], thresholds=thresholds)
+        return figures(a[draw]) - figures(b[draw])
 
     values = differences(np.arange(len(a)))
     samples = bootstrap(differences, len(a), resamples=resamples, seed=seed)

@@ -1,9 +1,8 @@
 """How far off a geolocator is: accuracy within distances, median, mean and GeoScore.
 
-All of it is computed from the great-circle distances between answers and truths
-(`graticule.earth.distance.haversine_km`, on a sphere of 6371 km). A picture counts as within a
-threshold when its distance is strictly smaller (`<`). This is OSV-5M's way; GeoCLIP's (WGS84 geodesic,
-`<=`) differs by up to 0.56 % in distance.
+All of it is computed from the distances between answers and truths. Which distance, and whether a picture
+exactly as far off as a threshold counts, is the `Ruler`'s to say (`graticule.evaluation.rulers`); where nothing is
+said, it is the great circle on a sphere of 6371 km, and `<`, as OSV-5M has it.
 
 Every figure comes with a percentile bootstrap interval (Efron 1979): the pictures are drawn again with
 replacement, many times, and the interval holds the middle of what the figure then is. It tells how far
@@ -22,6 +21,7 @@ from graticule.errors import ConfigError, InputError
 
 __all__ = [
     "GEOSCORE_SCALE_KM",
+    "PUBLISHED_KM",
     "THRESHOLDS_KM",
     "Estimate",
     "Summary",
@@ -34,7 +34,10 @@ __all__ = [
 ]
 
 THRESHOLDS_KM = (25, 50, 100, 200, 750, 2500)
-"""Distances within which accuracy is given: street 25, city 50 to 200, country 750, continent 2500 km."""
+"""Distances within which accuracy is given for views from above, which nobody can place within a street."""
+
+PUBLISHED_KM = (1, 25, 200, 750, 2500)
+"""Those of the field's tables: street, city, region, country, continent."""
 
 GEOSCORE_SCALE_KM = 1492.7
 """Distance over which a GeoScore falls to 1/e, in km (OSV-5M, sec. 4)."""
@@ -87,15 +90,17 @@ def summarise(
     distance_km: ArrayLike,
     *,
     thresholds: Sequence[float] = THRESHOLDS_KM,
+    inclusive: bool = False,
     resamples: int = 1000,
     confidence: float = 0.95,
     seed: int = 0,
 ) -> Summary:
-    """Accuracy within each threshold (`<`), median, mean and GeoScore, with intervals.
+    """Accuracy within each threshold, median, mean and GeoScore, with intervals.
 
     Args:
-        distance_km: Haversine distances between answers and truths in km (N,), on R = 6371 km.
+        distance_km: Distances between answers and truths in km (N,).
         thresholds: Distances in km.
+        inclusive: Whether within means `<=` instead of `<`.
         resamples: How many times the pictures are drawn again.
         confidence: Share of the resamples that an interval holds.
         seed: Seed of the draws; the same seed gives the same intervals.
@@ -105,9 +110,9 @@ def summarise(
         ConfigError: `resamples` is not positive, or `confidence` not between 0 and 1.
     """
     distances = checked_distances(distance_km)
-    values = statistics(distances, thresholds=thresholds)
+    values = statistics(distances, thresholds=thresholds, inclusive=inclusive)
     samples = bootstrap(
-        lambda draw: statistics(distances[draw], thresholds=thresholds),
+        lambda draw: statistics(distances[draw], thresholds=thresholds, inclusive=inclusive),
         len(distances),
         resamples=resamples,
         seed=seed,
@@ -123,17 +128,21 @@ def summarise(
     )
 
 
-def statistics(distance_km: NDArray[np.float64], *, thresholds: Sequence[float]) -> NDArray[np.float64]:
+def statistics(
+    distance_km: NDArray[np.float64], *, thresholds: Sequence[float], inclusive: bool = False
+) -> NDArray[np.float64]:
     """The figures of sets of distances.
 
     Args:
         distance_km: Distances in km (..., N).
         thresholds: Distances in km (K,).
+        inclusive: Whether within means `<=` instead of `<`.
 
     Returns:
         Figures (..., K + 3): the fraction within each threshold, median, mean, mean GeoScore.
     """
-    within = [(distance_km < threshold).mean(axis=-1) for threshold in thresholds]
+    near = np.less_equal if inclusive else np.less
+    within = [near(distance_km, threshold).mean(axis=-1) for threshold in thresholds]
     median, mean = np.median(distance_km, axis=-1), distance_km.mean(axis=-1)
     return np.stack([*within, median, mean, geoscore(distance_km).mean(axis=-1)], axis=-1)
 

@@ -1,0 +1,181 @@
+"""Pictures with known places, wherever they come from, as an evaluation needs them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from graticule.data.orbit.mosaic import Mosaic
+from graticule.data.orbit.views import Split, Views, poses
+from graticule.data.truth import read_truth
+from graticule.encoders.contract import ImageEncoder
+from graticule.errors import InputError, PictureError
+from graticule.evaluation.metrics import PUBLISHED_KM, THRESHOLDS_KM
+from graticule.images.batches import read_batches
+from graticule.images.open import open_picture
+
+__all__ = ["Labels", "OrbitPictures", "Pictures", "TruthPictures", "encode"]
+
+_BATCH = 256
+
+Labels: TypeAlias = Mapping[str, Sequence[str | None]]
+"""What is said of each picture: `country`, `region`, `sub_region`, `city`, `author`; a missing one may be left out."""
+
+Prepare: TypeAlias = Callable[[Image.Image], NDArray[np.uint8]] | None
+
+
+class Pictures(Protocol):
+    """Pictures with known places, in an order that stays."""
+
+    @property
+    def words(self) -> str:
+        """What they are, for titles."""
+
+    @property
+    def thresholds(self) -> Sequence[float]:
+        """Distances in km within which accuracy is given."""
+
+    @property
+    def ids(self) -> Sequence[str]:
+        """A name for each (N,)."""
+
+    @property
+    def lat_lon(self) -> NDArray[np.float64]:
+        """Where each was taken, in degrees (N, 2)."""
+
+    @property
+    def labels(self) -> Labels:
+        """What else is known of them."""
+
+    def batches(self, size: int, prepare: Prepare) -> Iterator[Sequence[NDArray[np.uint8] | PictureError]]:
+        """Their pixels (3, size, size), or why there are none, in order; `prepare` as in `read_batches`."""
+
+    def image(self, row: int) -> Image.Image:
+        """One of them, to be looked at.
+
+        Raises:
+            PictureError: It can't be read.
+        """
+
+
+def encode(
+    pictures: Pictures,
+    encoder: ImageEncoder,
+    *,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> tuple[Tensor, NDArray[np.int64]]:
+    """Features of all pictures that can be read.
+
+    Args:
+        pictures: N of them.
+        encoder: Makes the features.
+        progress: Told (done, total).
+
+    Returns:
+        Features (R, F), and which picture each is of (R,), growing.
+
+    Raises:
+        InputError: None could be read.
+    """
+    features: list[Tensor] = []
+    rows: list[int] = []
+    done, total = 0, len(pictures.ids)
+    for batch in pictures.batches(encoder.size, getattr(encoder, "prepare", None)):
+        readable = [(done + place, item) for place, item in enumerate(batch) if isinstance(item, np.ndarray)]
+        if readable:
+            rows += [row for row, _ in readable]
+            features.append(encoder.encode(torch.from_numpy(np.stack([pixels for _, pixels in readable]))))
+        done += len(batch)
+        progress(done, total)
+    if not rows:
+        raise InputError(f"{pictures.words}: none of the {total} pictures could be read.")
+    return torch.cat(features), np.array(rows)
+
+
+@dataclass(frozen=True)
+class OrbitPictures:
+    """Fresh views of a mosaic.
+
+    Attributes:
+        mosaic: What they look at.
+        split: Which stream of views.
+        views: How many.
+    """
+
+    mosaic: Mosaic
+    split: Split
+    views: int
+
+    thresholds = THRESHOLDS_KM
+
+    @property
+    def labels(self) -> Labels:
+        """Nothing is known of a view but its place."""
+        return {}
+
+    @property
+    def words(self) -> str:
+        """What they are, for titles."""
+        return f"fresh {self.split} views of Orbit, from {self.mosaic.name}"
+
+    @property
+    def ids(self) -> Sequence[str]:
+        """The number of each view."""
+        return [f"{self.split} view {number}" for number in range(self.views)]
+
+    @property
+    def lat_lon(self) -> NDArray[np.float64]:
+        """The middle of each view, in degrees (N, 2)."""
+        pose = poses(self.split, np.arange(self.views))
+        return torch.stack([pose.lat, pose.lon], dim=1).numpy()
+
+    def batches(self, size: int, prepare: Prepare) -> Iterator[Sequence[NDArray[np.uint8] | PictureError]]:
+        """Their pixels; a view needs no preparing."""
+        camera = Views(self.mosaic, self.split, size=size)
+        for start in range(0, self.views, _BATCH):
+            yield list(camera.batch(np.arange(start, min(start + _BATCH, self.views)))[0].numpy())
+
+    def image(self, row: int) -> Image.Image:
+        """One view, larger than the model saw it."""
+        pixels, _ = Views(self.mosaic, self.split, size=160).batch(np.array([row]))
+        return Image.fromarray(pixels[0].permute(1, 2, 0).numpy())
+
+
+class TruthPictures:
+    """Files named in a table of path, latitude and longitude."""
+
+    thresholds = PUBLISHED_KM
+
+    def __init__(self, truth: Path, images: Path) -> None:
+        """Read the table.
+
+        Args:
+            truth: CSV of path, latitude, longitude.
+            images: Folder that relative paths start from.
+
+        Raises:
+            TableError: It can't be read.
+        """
+        known = read_truth(truth, images)
+        self.labels: Labels = {}
+        self.words = f"pictures in {images.name}"
+        self.paths = [row.path for row in known]
+        self.ids = [str(path) for path in self.paths]
+        self.lat_lon = np.array([(row.latitude, row.longitude) for row in known]).reshape(-1, 2)
+
+    def batches(self, size: int, prepare: Prepare) -> Iterator[Sequence[NDArray[np.uint8] | PictureError]]:
+        """Their pixels."""
+        for batch in read_batches(self.paths, size, batch_size=_BATCH, prepare=prepare):
+            yield [pixels for _, pixels in batch]
+
+    def image(self, row: int) -> Image.Image:
+        """One of the files."""
+        return open_picture(self.paths[row])
