@@ -107,8 +107,8 @@ class Problems(Sequence[Problem]):
     def __getitem__(self, index: int | slice) -> Problem | Problems:
         """One, or some."""
         if isinstance(index, slice):
-            return Problems(self.table.take(range(len(self))[index]))
-        [row] = self.table.take([range(len(self))[index]]).to_pylist()
+            return Problems(self.table.take(pa.array(range(len(self))[index], pa.int64())))
+        [row] = self.table.slice(range(len(self))[index], 1).to_pylist()
         return Problem(**row)
 
     def by_kind(self) -> dict[str, int]:
@@ -129,7 +129,7 @@ class Scan:
 
     name: str
     records: Any
-    problems: Sequence[Problem]
+    problems: Problems
 
 
 @runtime_checkable

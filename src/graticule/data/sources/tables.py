@@ -173,10 +173,13 @@ def _parse(path: Path, names: Sequence[str], refused: list[Any]) -> tuple[Any, P
 
 
 def _wrong_length(file: str, row: Any) -> Problem:
-    what = f"the row has {row.actual_columns} fields, and the header {row.expected_columns}"
+    what = "the row has more or fewer fields than the header"
     if "\n" in row.text:
         what += "; a quote in it may be left open, and rows after it be lost"
-    return Problem(f"{file}, row {row.number}: {' '.join(row.text[:_SHOWN].split())}", what)
+    shown = " ".join(row.text[:_SHOWN].split())
+    return Problem(
+        f"{file}, row {row.number}: {row.actual_columns}, not {row.expected_columns}: {shown}", what
+    )
 
 
 def _tables(root: Path) -> list[Path]:
