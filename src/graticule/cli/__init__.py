@@ -18,7 +18,19 @@ from typing import Annotated
 
 import typer
 
-from graticule.cli import align, data, demo, evaluate, locate, models, orbit, reward, train, variogram
+from graticule.cli import (
+    align,
+    data,
+    demo,
+    evaluate,
+    extract,
+    locate,
+    models,
+    orbit,
+    reward,
+    train,
+    variogram,
+)
 from graticule.errors import GraticuleError
 
 __all__ = ["app", "main"]
@@ -38,6 +50,7 @@ app.add_typer(models.app, name="models")
 app.add_typer(orbit.app, name="orbit")
 app.add_typer(data.app, name="data")
 app.add_typer(train.app, name="train")
+app.command()(extract.extract)
 app.command()(align.align)
 app.command()(reward.reward)
 app.command()(variogram.variogram)

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,9 @@ from PIL import Image
 from graticule.errors import PictureError
 from graticule.images.open import MAX_PIXELS, open_picture, square_pixels
 
-__all__ = ["SUFFIXES", "Decoded", "read_batches", "walk"]
+__all__ = ["SUFFIXES", "Decoded", "decode_batches", "read_batches", "walk"]
+
+Item = TypeVar("Item")
 
 SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".gif", ".bmp"})
 """What counts as a picture when a folder is walked. A file named outright is always tried."""
@@ -51,7 +53,7 @@ def read_batches(
     max_pixels: int = MAX_PIXELS,
     prepare: Callable[[Image.Image], NDArray[np.uint8]] | None = None,
 ) -> Iterator[list[Decoded]]:
-    """Decode pictures in threads, and yield them in the order of `paths`.
+    """Decode picture files in threads, and yield them in the order of `paths`.
 
     While one batch is being used the next is decoded; more than two are never held.
 
@@ -61,39 +63,73 @@ def read_batches(
         batch_size: Pictures a batch; the last may be shorter.
         workers: Threads; as many as there are cores, at most 8, if not given.
         max_pixels: The cap of `open_picture`.
-        prepare: Makes the (3, size, size) pixels of a picture decoded at full size, where an encoder is particular;
-            `square_pixels` of one decoded as small as will do, if not given.
+        prepare: As for `decode_batches`.
 
     Yields:
         Lists of (path, pixels (3, size, size) uint8), or (path, `PictureError`) for a refused one.
     """
-    todo = deque(Path(path) for path in paths)
-    pending: deque[Future[Decoded]] = deque()
+
+    def open_file(path: Path, shortest: int | None) -> Image.Image:
+        return open_picture(path, max_pixels=max_pixels, shortest=shortest)
+
+    files = [Path(path) for path in paths]
+    return decode_batches(
+        files,
+        open_file,
+        size,
+        batch_size=batch_size,
+        ahead=2 * batch_size,
+        workers=workers,
+        prepare=prepare,
+    )
+
+
+def decode_batches(
+    items: Iterable[Item],
+    open_item: Callable[[Item, int | None], Image.Image],
+    size: int,
+    *,
+    batch_size: int,
+    ahead: int,
+    workers: int | None = None,
+    prepare: Callable[[Image.Image], NDArray[np.uint8]] | None = None,
+) -> Iterator[list[tuple[Item, NDArray[np.uint8] | PictureError]]]:
+    """Decode pictures, wherever they are, in threads, and yield them in order.
+
+    Args:
+        items: What stands for the pictures.
+        open_item: Opens one, given the `shortest` of `open_picture`; runs in the threads.
+        size: Side of the square, in pixels.
+        batch_size: Pictures a batch; the last may be shorter.
+        ahead: Pictures decoded, or being decoded, and not used yet; at least a batch.
+        workers: Threads; as many as there are cores, at most 8, if not given.
+        prepare: Makes the (3, size, size) pixels of a picture decoded at full size, where an encoder is particular;
+            `square_pixels` of one decoded as small as will do, if not given.
+
+    Yields:
+        Lists of (item, pixels (3, size, size) uint8), or (item, `PictureError`) for a refused one.
+    """
+
+    def decode(item: Item) -> tuple[Item, NDArray[np.uint8] | PictureError]:
+        try:
+            # Twice the size keeps the resize, not the JPEG decoder, in charge of how the pixels look.
+            image = open_item(item, 2 * size if prepare is None else None)
+        except PictureError as error:
+            return item, error
+        return item, square_pixels(image, size) if prepare is None else prepare(image)
+
+    todo = deque(items)
+    pending: deque[Future[tuple[Item, NDArray[np.uint8] | PictureError]]] = deque()
     with ThreadPoolExecutor(workers or min(8, os.cpu_count() or 1), "graticule-decode") as pool:
         try:
             while todo or pending:
-                while todo and len(pending) < 2 * batch_size:
-                    pending.append(pool.submit(_read, todo.popleft(), size, max_pixels, prepare))
+                while todo and len(pending) < max(ahead, batch_size):
+                    pending.append(pool.submit(decode, todo.popleft()))
                 yield [pending.popleft().result() for _ in range(min(batch_size, len(pending)))]
         finally:
             # The caller may stop early: don't make it wait for pictures nobody will look at.
             for future in pending:
                 future.cancel()
-
-
-def _read(
-    path: Path,
-    size: int,
-    max_pixels: int,
-    prepare: Callable[[Image.Image], NDArray[np.uint8]] | None,
-) -> Decoded:
-    try:
-        # Twice the size keeps the resize, not the JPEG decoder, in charge of how the pixels look.
-        shortest = 2 * size if prepare is None else None
-        image = open_picture(path, max_pixels=max_pixels, shortest=shortest)
-    except PictureError as error:
-        return path, error
-    return path, square_pixels(image, size) if prepare is None else prepare(image)
 
 
 def _pictures_below(folder: Path) -> list[Path]:
