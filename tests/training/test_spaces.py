@@ -16,6 +16,7 @@ from graticule.errors import ConfigError, InputError
 from graticule.training import shards, spaces
 from graticule.training.frozen import FrozenAlignConfig
 from graticule.training.loop import TrainingConfig, train
+from graticule.training.recipe import checked
 from graticule.training.schedule import Schedule
 from graticule.training.shards import BLOCK_LEVEL, Records, encode_names, read_names, read_records, split_rows
 from graticule.training.spaces import SpacesRecipe, SpacesTask, align_folder, retrieval
@@ -177,7 +178,7 @@ class FakeTower:
 
 def test_records_are_read_in_order_with_zeros_for_no_text(tmp_path):
     records, data = read_records(write(tmp_path)), world(200, 5)
-    assert torch.equal(records.features, data.features)
+    assert torch.equal(records.features[:], data.features)
     assert torch.equal(records.lat_lon, data.lat_lon)
     assert torch.equal(records.text[:120], data.text[:120])
     assert not records.text[120:].any()
@@ -266,7 +267,7 @@ def test_settings_that_make_no_sense_are_named():
         ({"learning_rate": float("nan")}, "learning_rate"),
     ):
         with pytest.raises(ConfigError, match=said):
-            SpacesRecipe.of(**settings)
+            checked(SpacesRecipe, settings)
 
 
 def test_the_gallery_has_a_bound(monkeypatch):

@@ -22,18 +22,29 @@ def align(
         Path,
         typer.Option(metavar="DIR", file_okay=False, help="The folder to write; its run/ keeps checkpoints."),
     ],
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="YAML",
+            exists=True,
+            dir_okay=False,
+            help="Settings; what is given beside it wins over them.",
+        ),
+    ] = None,
     policy: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="NAME", help="How wrong places are weighed: [b]none[/b], [b]semivariogram[/b], ..."
         ),
-    ] = "none",
+    ] = None,
     beta_false: Annotated[
-        float, typer.Option(metavar="X", help="How fast a near place that looks alike loses weight.")
-    ] = 4.0,
+        float | None,
+        typer.Option(metavar="X", help="How fast a near place that looks alike loses weight; else 4."),
+    ] = None,
     beta_hard: Annotated[
-        float, typer.Option(metavar="X", help="How fast a far place that looks alike gains weight.")
-    ] = 4.0,
+        float | None,
+        typer.Option(metavar="X", help="How fast a far place that looks alike gains weight; else 4."),
+    ] = None,
     rho_km: Annotated[
         float | None,
         typer.Option(metavar="KM", help="What parts near from far; else the semivariogram's range."),
@@ -51,10 +62,18 @@ def align(
             help="A local CLIP whose text tower reads the place names in FEATURES/shard-*.txt.",
         ),
     ] = None,
-    steps: Annotated[int, typer.Option(metavar="N", help="How many batches are learned from.")] = 5000,
-    batch: Annotated[int, typer.Option(metavar="N", help="Pictures a step.")] = 512,
-    learning_rate: Annotated[float, typer.Option(metavar="X", help="At its highest.")] = 1e-3,
-    seed: Annotated[int, typer.Option(metavar="N", help="Of first weights and order.")] = 0,
+    steps: Annotated[
+        int | None, typer.Option(metavar="N", help="How many batches are learned from; else 5000.")
+    ] = None,
+    batch: Annotated[int | None, typer.Option(metavar="N", help="Pictures a step; else 512.")] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(metavar="X", help="At its highest; else 0.001.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(metavar="N", help="Of first weights and order; else 0.")] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="[b]cpu[/b] or [b]cuda[/b]; else CUDA where there is any."),
+    ] = None,
     minutes: Annotated[
         float, typer.Option(metavar="N", min=0, help="Stop, resumable, after so long; run again to go on.")
     ] = float("inf"),
@@ -62,17 +81,22 @@ def align(
     """Train an alignment of frozen features with places and, where there are names, with names.
 
     FEATURES holds shard-*.safetensors with features (N, F) and lat_lon (N, 2), and maybe text (N, W). Run it again
-    after an interruption: what is done is kept.
+    after an interruption: what is done is kept. `torchrun -m graticule align ...` trains on several processes.
     """
+    from graticule.training.distributed import only_main, processes
+    from graticule.training.recipe import read_recipe
     from graticule.training.spaces import SpacesRecipe, align_folder
 
-    recipe = SpacesRecipe.of(
-        policy={"name": policy, "beta_false": beta_false, "beta_hard": beta_hard, "rho_km": rho_km},
-        refit_every=refit_every,
-        steps=steps,
-        batch=batch,
-        learning_rate=learning_rate,
-        seed=seed,
-    )
-    done = align_folder(features, out, recipe, clip=text, report=typer.echo, stop_after_s=60 * minutes)
-    typer.echo(f"finished: {out}" if done else "stopped; run the same command again to go on")
+    given = {
+        "policy": {"name": policy, "beta_false": beta_false, "beta_hard": beta_hard, "rho_km": rho_km},
+        "refit_every": refit_every,
+        "steps": steps,
+        "batch": batch,
+        "learning_rate": learning_rate,
+        "seed": seed,
+        "device": device,
+    }
+    recipe = read_recipe(SpacesRecipe, config, given)
+    with processes(recipe.device):
+        done = align_folder(features, out, recipe, clip=text, report=typer.echo, stop_after_s=60 * minutes)
+        only_main(typer.echo)(f"finished: {out}" if done else "stopped; run the same command again to go on")

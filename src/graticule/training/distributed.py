@@ -41,6 +41,7 @@ __all__ = [
     "from_main",
     "is_main",
     "main_first",
+    "only_main",
     "processes",
     "rank",
     "spread",
@@ -234,6 +235,15 @@ def main_first() -> Iterator[None]:
     yield
     if is_main():
         from_main(lambda: None)
+
+
+def only_main(report: Callable[[str], None]) -> Callable[[str], None]:
+    """`report` on the first process; the others are silent."""
+    return report if is_main() else _unheard
+
+
+def _unheard(line: str) -> None:
+    del line
 
 
 def _together() -> bool:

@@ -21,15 +21,20 @@ from graticule.earth.variogram import Kind, MonotoneModel, VariogramModel, fit_v
 from graticule.errors import ConfigError
 from graticule.evaluation.metrics import geoscore
 from graticule.registry import ALIGNMENTS
+from graticule.training.distributed import device_of, spread
 from graticule.training.loop import step_generator
+from graticule.training.stored import Rows
 
-__all__ = ["FrozenAlignConfig", "FrozenAlignTask", "FrozenLearner", "retrieved_km"]
+__all__ = ["FrozenAlignConfig", "FrozenAlignTask", "FrozenLearner", "retrieved_km", "some"]
 
 RETRIEVAL_KM = (25, 50, 100, 200, 750)
 """Within which retrieval counts answers."""
 
 _CURVE_POINTS, _CURVE_KM = 256, (1.0, 10_000.0)
 """How a fitted semivariogram is kept: fine enough that what lies between two points is a straight line."""
+
+_FIT_ROWS = 262_144
+"""Training pictures that a semivariogram is fitted to, at most: so many are held in memory for it."""
 
 _ORDER, _NOISE, _POLICY = 11, 12, 13
 """Streams of random numbers: what one policy draws must not move another's batches."""
@@ -94,20 +99,21 @@ class FrozenAlignTask:
     """An image head and a location encoder on frozen features.
 
     Batches, noise and first weights are functions of seed and step alone, so that runs with different policies see
-    the same data in the same order.
+    the same data in the same order. With several processes each encodes a share of a step's pictures and places, and
+    all compute the loss of them all.
     """
 
     def __init__(
         self,
         config: FrozenAlignConfig,
-        training: tuple[Tensor, Tensor],
-        validation: tuple[Tensor, Tensor],
+        training: tuple[Rows, Tensor],
+        validation: tuple[Rows, Tensor],
     ) -> None:
         """Prepare the data.
 
         Args:
             config: settings.
-            training: features (N, F) and places (N, 2) degrees.
+            training: features (N, F), which may stay on disk, and places (N, 2) degrees.
             validation: the same of the validation split.
 
         Raises:
@@ -123,22 +129,26 @@ class FrozenAlignTask:
         self._validation = validation
         self._gallery = training[1]
         self._epoch: tuple[int, Tensor] | None = None
+        self._read: tuple[int, Tensor, Tensor] | None = None
         if POLICIES[config.policy.name].needs_variogram and config.refit_every is None:
-            self.model.keep(self._fitted(self._features, self._lat_lon))
+            rows = some(len(self._lat_lon), _FIT_ROWS)
+            self.model.keep(self._fitted(self._features[rows], self._lat_lon[rows]))
 
     def loss(self, step: int) -> tuple[Tensor, dict[str, float]]:
         """InfoNCE from pictures to places, the negatives weighed by the policy."""
         config, alignment, queue = self.config, self.model.alignment, self.model.queue
-        rows = self._rows(step)
-        features, clean = self._features[rows].float(), self._lat_lon[rows]
+        features, clean = self._batch(step)
         noise = step_generator(config.seed, step, stream=_NOISE)
         own = scattered(clean, sigma_m=config.batch_noise_m, generator=noise)
-        queued = scattered(queue.past(), sigma_m=config.queue_noise_m, generator=noise)
+        queued = scattered(queue.past().cpu(), sigma_m=config.queue_noise_m, generator=noise)
         around = surroundings(clean, config.local, within_km=config.local_km, generator=noise)
-        places = alignment.locations(torch.cat([own, queued, around.flatten(0, 1)]))
+        places = spread(
+            alignment.locations, torch.cat([own, queued, around.flatten(0, 1)]).to(features.device)
+        )
         right, past, local = torch.split(places, [len(own), len(queued), around.shape[0] * config.local])
+        clean = clean.to(features.device)
         loss = info_nce(
-            alignment.images(features),
+            spread(alignment.images, features),
             right,
             scale=alignment.scale,
             past=past,
@@ -174,7 +184,7 @@ class FrozenAlignTask:
 
     @torch.no_grad()
     def _moved(self, features: Tensor) -> Tensor:
-        return self.model.alignment.images(features.float())
+        return spread(self.model.alignment.images, features.to(device_of(self.model)).float())
 
     def _fitted(self, features: Tensor, lat_lon: Tensor) -> VariogramModel:
         """Fitted to the training split alone, at clean coordinates, by pairs drawn alike from all lags."""
@@ -192,13 +202,22 @@ class FrozenAlignTask:
 
     def validate(self) -> dict[str, float]:
         """Gallery retrieval of validation pictures among the places of the training pictures."""
-        features, lat_lon = (part[: self.config.validation_rows] for part in self._validation)
+        chosen = slice(self.config.validation_rows)
+        features, lat_lon = self._validation[0][chosen], self._validation[1][chosen]
         km = retrieved_km(self.model.alignment, features, lat_lon, self._gallery)
         return {
             "score": float(np.mean(geoscore(km))),
             "median_km": float(np.median(km)),
             **{f"within_{d}": float(np.mean(km < d)) for d in RETRIEVAL_KM},
         }
+
+    def _batch(self, step: int) -> tuple[Tensor, Tensor]:
+        """Features (B, F) of a step's pictures, where the model is, and places (B, 2); read once."""
+        if self._read is None or self._read[0] != step:
+            rows = self._rows(step)
+            features = self._features[rows].to(device_of(self.model)).float()
+            self._read = step, features, self._lat_lon[rows]
+        return self._read[1:]
 
     def _rows(self, step: int) -> Tensor:
         size, group = self.config.batch, self.config.group
@@ -214,6 +233,11 @@ class FrozenAlignTask:
         return runs[torch.randperm(len(runs), generator=generator)].flatten()
 
 
+def some(count: int, most: int) -> Tensor:
+    """At most so many of `count` rows, rising; the same ones every time."""
+    return torch.randperm(count, generator=torch.Generator().manual_seed(0))[:most].sort().values
+
+
 def retrieved_km(alignment: Alignment, features: Tensor, lat_lon: Tensor, gallery: Tensor) -> np.ndarray:
     """How far the gallery place most similar to each picture is from its own.
 
@@ -226,8 +250,11 @@ def retrieved_km(alignment: Alignment, features: Tensor, lat_lon: Tensor, galler
     Returns:
         (B,) km.
     """
+    device = device_of(alignment)
     with torch.inference_mode():
-        places = torch.cat([alignment.locations(part) for part in torch.split(gallery, 8192)])
-        images = torch.cat([alignment.images(part.float()) for part in torch.split(features, 8192)])
-        best = torch.cat([(part @ places.T).argmax(1) for part in torch.split(images, 512)])
+        places = torch.cat([alignment.locations(part.to(device)) for part in torch.split(gallery, 8192)])
+        images = torch.cat(
+            [alignment.images(part.to(device).float()) for part in torch.split(features, 8192)]
+        )
+        best = torch.cat([(part @ places.T).argmax(1) for part in torch.split(images, 512)]).cpu()
     return haversine_km(*lat_lon.T.numpy(), *gallery[best].T.numpy())

@@ -35,6 +35,7 @@ from graticule.training.distributed import (
     device_of,
     from_main,
     is_main,
+    only_main,
     processes,
     rank,
     world_size,
@@ -141,7 +142,7 @@ def train(
         ConfigError: the loss became infinite or not a number, or the folder's run had other settings.
     """
     with processes(config.device):
-        return _train(task, config, folder, report if is_main() else _unheard, stop_after_s)
+        return _train(task, config, folder, only_main(report), stop_after_s)
 
 
 def _train(
@@ -262,10 +263,6 @@ def _validated(task: Task) -> dict[str, float]:
     task.model.eval()
     with torch.no_grad():
         return task.validate()
-
-
-def _unheard(line: str) -> None:
-    del line
 
 
 def _groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:

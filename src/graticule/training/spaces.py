@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,14 +20,15 @@ from graticule.alignment.loss import info_nce, scattered
 from graticule.alignment.policies import POLICIES, PolicyConfig
 from graticule.alignment.spaces import SpacesAlignment, SpacesAlignmentConfig, text_loss
 from graticule.earth.distance import haversine_km, unit_vectors
+from graticule.earth.variogram import Kind
 from graticule.errors import ConfigError
 from graticule.evaluation.markdown import method_table
 from graticule.evaluation.metrics import summarise
 from graticule.retrieval.exact import ExactIndex
 from graticule.store import make_folder, write_whole
-from graticule.training.frozen import RETRIEVAL_KM, FrozenAlignConfig, FrozenAlignTask
+from graticule.training.distributed import Device, is_main, main_first, only_main, processes, spread
+from graticule.training.frozen import RETRIEVAL_KM, FrozenAlignConfig, FrozenAlignTask, some
 from graticule.training.loop import TrainingConfig, step_generator, train
-from graticule.training.recipe import checked
 from graticule.training.schedule import Schedule
 from graticule.training.shards import Records, encode_names, read_names, read_records, split_rows
 
@@ -36,6 +36,8 @@ __all__ = ["SpacesRecipe", "SpacesTask", "align_folder", "retrieval"]
 
 GALLERY_ROWS = 50_000
 """Training pictures that validation ones are looked up among, at most."""
+_JUDGED_ROWS = 50_000
+"""Validation pictures that are looked up at the end, at most."""
 _NOISE_BACK = 15
 """The stream of random numbers for places that choose; `frozen` has those up to 14."""
 
@@ -66,7 +68,7 @@ class SpacesTask(FrozenAlignTask):
     """Symmetric InfoNCE of pictures with places and, where there are names, with names.
 
     Pictures choose among the places of the batch and the queue, and there a policy may weigh the wrong ones; places
-    choose among the pictures of the batch.
+    choose among the pictures of the batch, unless that is left out.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class SpacesTask(FrozenAlignTask):
         validation: Records,
         *,
         gallery: int = GALLERY_ROWS,
+        both_ways: bool = True,
     ) -> None:
         """Prepare the data.
 
@@ -84,6 +87,7 @@ class SpacesTask(FrozenAlignTask):
             training: to learn from.
             validation: to be judged on.
             gallery: training places, at most, that validation looks up pictures among.
+            both_ways: places choose among pictures too.
 
         Raises:
             ConfigError: there are fewer training pictures than a batch holds.
@@ -92,21 +96,23 @@ class SpacesTask(FrozenAlignTask):
             config, (training.features, training.lat_lon), (validation.features, validation.lat_lon)
         )
         self.alignment = cast(SpacesAlignment, self.model.alignment)
-        self._text = training.text
-        self._gallery = training.lat_lon[_some(len(training), gallery)]
+        self._text, self._both_ways = training.text, both_ways
+        self._gallery = training.lat_lon[some(len(training), gallery)]
 
     def loss(self, step: int) -> tuple[Tensor, dict[str, float]]:
         """The mean of both directions between pictures and places; the same between pictures and names is added."""
-        to_places, _ = super().loss(step)
-        rows, noise = self._rows(step), step_generator(self.config.seed, step, stream=_NOISE_BACK)
-        features = self._features[rows].float()
-        shown = scattered(self._lat_lon[rows], sigma_m=self.config.batch_noise_m, generator=noise)
+        place, _ = super().loss(step)
+        features, clean = self._batch(step)
         alignment = self.alignment
-        to_pictures = info_nce(alignment.locations(shown), alignment.images(features), scale=alignment.scale)
-        place = (to_places + to_pictures) / 2
+        if self._both_ways:
+            noise = step_generator(self.config.seed, step, stream=_NOISE_BACK)
+            shown = scattered(clean, sigma_m=self.config.batch_noise_m, generator=noise).to(features.device)
+            places, images = spread(alignment.locations, shown), spread(alignment.images, features)
+            place = (place + info_nce(places, images, scale=alignment.scale)) / 2
         if self._text is None:
             return place, {}
-        text = text_loss(alignment.texts(features), self._text[rows], scale=alignment.text_scale)
+        names = self._text[self._rows(step)].to(features.device)
+        text = text_loss(spread(alignment.texts, features), names, scale=alignment.text_scale)
         return place + text, {"place": place.item(), "text": text.item()}
 
 
@@ -116,11 +122,24 @@ class SpacesRecipe(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     policy: PolicyConfig = PolicyConfig(name="none")
+    variogram: Kind = "monotone"
+    """The model of the semivariogram."""
     refit_every: int | None = Field(default=None, ge=1)
+    both_ways: bool = True
+    """False: pictures choose places and not the other way round, as in GeoCLIP."""
     steps: int = Field(default=5000, ge=1)
     batch: int = Field(default=512, ge=2)
+    queue: int = Field(default=4096, ge=0)
+    batch_noise_m: float = Field(default=150.0, ge=0, allow_inf_nan=False)
+    queue_noise_m: float = Field(default=1000.0, ge=0, allow_inf_nan=False)
     learning_rate: float = Field(default=1e-3, gt=0, allow_inf_nan=False)
+    weight_decay: float = Field(default=0.01, ge=0, allow_inf_nan=False)
+    betas: tuple[float, float] = (0.9, 0.98)
+    schedule: Schedule | None = None
+    """None: half a cosine, after a rise over 200 steps or, if that is fewer, a tenth of them."""
+    validate_every: int = Field(default=500, ge=1)
     seed: int = 0
+    device: Device = "auto"
     location: LocationEncoderConfig = LocationEncoderConfig()
     """Its width is set to that of the features."""
     validation_share: float = Field(default=0.05, gt=0, lt=1)
@@ -132,14 +151,18 @@ class SpacesRecipe(BaseModel):
             raise ValueError(f"there is no {policy.name!r}; choose one of {', '.join(POLICIES)}")
         return policy
 
-    @classmethod
-    def of(cls, **settings: Any) -> SpacesRecipe:
-        """Settings that were given from outside.
-
-        Raises:
-            ConfigError: one makes no sense.
-        """
-        return checked(cls, settings)
+    def training(self) -> TrainingConfig:
+        """How the one loop is to run."""
+        return TrainingConfig(
+            steps=self.steps,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            betas=self.betas,
+            schedule=self.schedule or Schedule(warmup=min(200, self.steps // 10)),
+            seed=self.seed,
+            validate_every=self.validate_every,
+            device=self.device,
+        )
 
 
 def align_folder(
@@ -169,45 +192,58 @@ def align_folder(
         InputError: the shards can't be used.
     """
     deadline = time.monotonic() + stop_after_s
-    make_folder(out)
-    run = out / "run"
-    records = read_records(folder)
-    if clip is not None:
-        names = read_names(folder)
-        text = encode_names(names, clip, run / "text", report=report, deadline=deadline)
-        if text is None:
-            return False
-        records = Records(records.features, records.lat_lon, text)
-    _same_run(run, recipe, records)
-    training, validation = (records[rows] for rows in split_rows(records.lat_lon, recipe.validation_share))
-    report(_counts(training, validation))
+    with processes(recipe.device):
+        report, run = only_main(report), out / "run"
+        with main_first():
+            make_folder(out)
+            records = read_records(folder, checked=run / "checked.json")
+        if clip is not None:
+            names = read_names(folder)
+            text = encode_names(names, clip, run / "text", report=report, deadline=deadline)
+            if text is None:
+                return False
+            # The names' vectors are not among what was surveyed.
+            digest = records.digest + text.digest().hex()
+            records = replace(records, text=text, named=sum(map(bool, names)), digest=digest)
+        with main_first():
+            _same_run(run, recipe, records)
+        training, validation = (
+            records[rows] for rows in split_rows(records.lat_lon, recipe.validation_share)
+        )
+        counts = _counts(records, training, validation)
+        report(counts)
 
-    task = SpacesTask(_task_config(recipe, records), training, validation)
-    how = TrainingConfig(
-        steps=recipe.steps,
-        learning_rate=recipe.learning_rate,
-        weight_decay=0.01,
-        schedule=Schedule(warmup=min(200, recipe.steps // 10)),
-        seed=recipe.seed,
-    )
-    result = train(task, how, run, report=report, stop_after_s=deadline - time.monotonic())
-    if not result.finished:
-        return False
-    best = load_file(run / "best.safetensors")
+        task = SpacesTask(_task_config(recipe, records), training, validation, both_ways=recipe.both_ways)
+        left_s = deadline - time.monotonic()
+        result = train(task, recipe.training(), run, report=report, stop_after_s=left_s)
+        if result.finished and is_main():
+            _finish(task, recipe, out, training, validation, counts=counts, report=report)
+        return result.finished
+
+
+def _finish(
+    task: SpacesTask,
+    recipe: SpacesRecipe,
+    out: Path,
+    training: Records,
+    validation: Records,
+    *,
+    counts: str,
+    report: Callable[[str], None],
+) -> None:
+    """Write the best weights, and judge what was written."""
+    best = load_file(out / "run" / "best.safetensors")
     task.model.load_state_dict(
         {n.removeprefix("model/"): t for n, t in best.items() if n.startswith("model/")}
     )
-    about = {"recipe": recipe.model_dump(mode="json"), "pictures": len(records)}
+    about = {"recipe": recipe.model_dump(mode="json"), "pictures": len(training) + len(validation)}
     task.alignment.save(out, about=about, card="not judged yet\n")
     # What is judged is what was written, after rounding.
     found = retrieval(SpacesAlignment.from_folder(out), training, validation)
     table = method_table({"summaries": found})
-    report(f"validation pictures looked up, step {result.best_step}:\n{table}")
-    card = _CARD.format(
-        counts=_counts(training, validation), table=table, recipe=recipe.model_dump_json(indent=2)
-    )
+    report(f"validation pictures looked up:\n{table}")
+    card = _CARD.format(counts=counts, table=table, recipe=recipe.model_dump_json(indent=2))
     task.alignment.save(out, about={**about, "retrieval": found}, card=card)
-    return True
 
 
 def retrieval(
@@ -221,38 +257,34 @@ def retrieval(
     Args:
         alignment: trained.
         training: up to `GALLERY_ROWS` of it, drawn with a seed, are the gallery.
-        validation: to be looked up.
+        validation: to be looked up, as many of them at most.
 
     Returns:
         Gallery -> `Summary`, as plain data.
     """
-    gallery = training[_some(len(training), GALLERY_ROWS)]
+    gallery = training[some(len(training), GALLERY_ROWS)]
+    asked = validation[some(len(validation), _JUDGED_ROWS)]
     names = list(alignment.config.widths)
     kinds = {f"pictures by {name}": [name] for name in names} | {"pictures by all": names}
 
     def found(queries: Tensor, vectors: Tensor) -> dict[str, Any]:
         _, rows = ExactIndex(vectors).search(queries, 1)
         there = gallery.lat_lon[rows[:, 0]]
-        km = haversine_km(*validation.lat_lon.T.numpy(), *there.T.numpy())
+        km = haversine_km(*asked.lat_lon.T.numpy(), *there.T.numpy())
         return asdict(summarise(km, thresholds=RETRIEVAL_KM))
 
     with torch.inference_mode():
-        queries, pictures = validation.features.float(), gallery.features.float()
+        queries, pictures = asked.features[:].float(), gallery.features[:].float()
         out = {"places": found(alignment.images(queries), alignment.locations(gallery.lat_lon))}
         for kind, chosen in kinds.items():
             vectors = (alignment.index_vectors(part, chosen) for part in (queries, pictures))
             out[kind] = found(*vectors)
-        out["nearest possible"] = found(*map(_points, (validation.lat_lon, gallery.lat_lon)))
+        out["nearest possible"] = found(*map(_points, (asked.lat_lon, gallery.lat_lon)))
     return out
 
 
 def _points(lat_lon: Tensor) -> Tensor:
     return torch.from_numpy(unit_vectors(*lat_lon.T.numpy()))
-
-
-def _some(count: int, most: int) -> Tensor:
-    """At most so many of `count` rows, rising; the same ones every time."""
-    return torch.randperm(count, generator=torch.Generator().manual_seed(0))[:most].sort().values
 
 
 def _task_config(recipe: SpacesRecipe, records: Records) -> FrozenAlignConfig:
@@ -266,30 +298,32 @@ def _task_config(recipe: SpacesRecipe, records: Records) -> FrozenAlignConfig:
     return FrozenAlignConfig(
         alignment=alignment,
         policy=recipe.policy,
+        variogram=recipe.variogram,
         refit_every=recipe.refit_every,
         batch=recipe.batch,
+        queue=recipe.queue,
+        batch_noise_m=recipe.batch_noise_m,
+        queue_noise_m=recipe.queue_noise_m,
         seed=recipe.seed,
     )
 
 
 def _same_run(run: Path, recipe: SpacesRecipe, records: Records) -> None:
     """A folder belongs to one recipe and one set of pictures: a run under others can't be gone on with."""
-    digest = hashlib.sha256()
-    for part in (records.features, records.lat_lon, records.text):
-        digest.update(b"" if part is None else part.contiguous().numpy().data)
-    settings = {"recipe": recipe.model_dump(mode="json"), "data": digest.hexdigest()}
-    path, text = run / "run.json", json.dumps(settings, indent=2) + "\n"
-    if path.exists() and path.read_text(encoding="utf-8") != text:
-        raise ConfigError(
-            f"{path}: this folder's run has other settings or pictures; name another folder, or delete it."
-        )
-    write_whole(path, text.encode())
+    path = run / "run.json"
+    if path.exists():
+        before = json.loads(path.read_bytes())
+        # Read as a recipe: one of an earlier version lacks the settings that are newer, which stand at their defaults.
+        if (SpacesRecipe.model_validate(before["recipe"]), before["data"]) != (recipe, records.digest):
+            raise ConfigError(
+                f"{path}: this folder's run has other settings or pictures; name another folder, or delete it."
+            )
+    settings = {"recipe": recipe.model_dump(mode="json"), "data": records.digest}
+    write_whole(path, (json.dumps(settings, indent=2) + "\n").encode())
 
 
-def _counts(training: Records, validation: Records) -> str:
-    texts = [part.text for part in (training, validation) if part.text is not None]
-    named = sum(int(text.any(dim=1).sum()) for text in texts)
+def _counts(records: Records, training: Records, validation: Records) -> str:
     return (
-        f"{len(training) + len(validation)} pictures, {named} of them with a text, features "
-        f"{training.features.shape[1]} wide: {len(training)} to learn from, {len(validation)} to judge by"
+        f"{len(records)} pictures, {records.named} of them with a text, features {records.features.shape[1]} wide: "
+        f"{len(training)} to learn from, {len(validation)} to judge by"
     )
