@@ -91,7 +91,7 @@ def _inflated(packed: bytes, name: str) -> bytes:
 
 def _exactly(file: BinaryIO, size: int, name: str) -> bytes:
     _refuse_large(size, name)
-    data = file.read(size)
+    data = file.read(max(size, 0))
     if len(data) != size:
         raise PictureError(f"{name}: its container is cut short. Copy that again from where it came.")
     return data

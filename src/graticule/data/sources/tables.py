@@ -166,6 +166,8 @@ def _parse(path: Path, names: Sequence[str], refused: list[Any]) -> tuple[Any, P
             Problem(path.name, "is not all UTF-8: what is not, is read as \N{REPLACEMENT CHARACTER}")
         )
     except pa.ArrowInvalid as error:
+        if "Empty CSV file" in str(error):  # a header without a line's end, and nothing after it
+            return pa.table({name: pa.array([], pa.string()) for name in names}), Problems.of()
         hint = "is a quote left open?" if "straddl" in str(error) else "save it as CSV anew."
         raise TableError(f"{path}: is no table in CSV ({error}): {hint}") from error
     except OSError as error:
