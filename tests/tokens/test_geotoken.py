@@ -217,3 +217,51 @@ def test_weights_survive_a_state_dict():
 def test_configurations_that_make_no_sense_are_refused(overrides, message):
     with pytest.raises(ValidationError, match=message):
         GeoTokenConfig.compact(**overrides)
+
+
+@pytest.mark.parametrize("design", ["compact", "paper"])
+@pytest.mark.parametrize("neighbours", [4, 12])
+def test_training_computes_what_evaluation_does(design, neighbours, monkeypatch):
+    """However products are bracketed, and with whichever kernel: the same loss and the same gradients."""
+    settings = {**SMALL, "neighbours": neighbours, "dropout": 0.0}
+    if design == "compact":
+        settings |= {"neighbour_dropout": 0.3, "all_neighbours_dropout": 0.3}
+    torch.manual_seed(0)
+    net = GeoToken(getattr(GeoTokenConfig, design)(**settings))
+    query, tokens, _ = batch(net.scheme, near=neighbours)
+
+    def of(ratio, attend):
+        monkeypatch.setattr("graticule.tokens.geotoken.MEMORY_PER_QUERY", ratio)
+        if attend is not None:
+            monkeypatch.setattr("graticule.tokens.geotoken.attend_on_cpu", attend)
+        net.zero_grad()
+        torch.manual_seed(1)  # which neighbours are hidden
+        loss = net.loss(query, tokens)
+        loss.backward()
+        return [loss.detach(), *(weight.grad.clone() for weight in net.parameters())]
+
+    def fused(queries, keys, values, *, mask, causal, share):
+        return torch.nn.functional.scaled_dot_product_attention(
+            queries, keys, values, attn_mask=mask, is_causal=causal
+        )
+
+    carried, projected = of(0, None), of(10**9, None)
+    plain = of(10**9, fused)
+    for one, other, third in zip(carried, projected, plain, strict=True):
+        torch.testing.assert_close(one, third, rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(other, third, rtol=1e-4, atol=1e-6)
+
+
+def test_dropout_of_attention_leaves_the_mean_as_it_is():
+    """Over many masks, a memory looked at by few positions gives what it gives to many."""
+    net = model(dropout=0.3, neighbour_dropout=0.0, all_neighbours_dropout=0.0)
+    attention = net.decoder[0].cross_attention.train()
+    torch.nn.init.normal_(attention.key_value.bias)
+    x, memory = torch.randn(1, 1, 32).expand(4000, 2, 32), torch.randn(1, 9, 32).expand(4000, 9, 32)
+    with torch.no_grad():
+        few = attention.attend_memory(x, memory, mask=None)
+        many = attention.attend(attention.queries(x), *attention.keys_values(memory))
+    assert not torch.equal(few[0], few[1])
+    spread = few.std(0).max() / 4000**0.5
+    torch.testing.assert_close(few.mean(0), many.mean(0), rtol=0, atol=6 * spread.item())
+    torch.testing.assert_close(few.std(0), many.std(0), rtol=0.15, atol=1e-3)

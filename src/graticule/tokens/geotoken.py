@@ -26,6 +26,7 @@ from torch import Tensor, nn
 
 from graticule.earth.cells import TokenScheme
 from graticule.earth.sphere import unit_vectors
+from graticule.tokens.dropout import Dropout, dropout
 from graticule.tokens.query import Neighbours, Query
 
 __all__ = ["DecoderState", "GeoToken", "GeoTokenConfig"]
@@ -180,11 +181,71 @@ class Attention(nn.Module):
         causal: bool = False,
     ) -> Tensor:
         """`(B, h, n, d/h)` on `(B, h, m, d/h)` to `(B, n, d)`; `mask` is true where one may look."""
-        dropout = self.dropout if self.training else 0.0
-        mixed = F.scaled_dot_product_attention(
-            queries, keys, values, attn_mask=mask, dropout_p=dropout, is_causal=causal
-        )
+        share = self.dropout if self.training else 0.0
+        if self.training and queries.device.type == "cpu":
+            mixed = attend_on_cpu(queries, keys, values, mask=mask, causal=causal, share=share)
+        else:
+            mixed = F.scaled_dot_product_attention(
+                queries, keys, values, attn_mask=mask, dropout_p=share, is_causal=causal
+            )
         return cast(Tensor, self.out(mixed.transpose(1, 2).flatten(-2)))
+
+    def attend_memory(self, x: Tensor, memory: Tensor, *, mask: Tensor | None) -> Tensor:
+        """Let few positions look at a long memory without projecting all of it to keys and values.
+
+        Matrix products may be bracketed either way: (x Wq)(m Wk)' = ((x Wq) Wk') m', and p (m Wv) = (p m) Wv, a head at
+        a time. So a few queries and answers are carried, and the memory is left as it is. The keys' bias adds the same
+        to all scores of a query, which a softmax does not see.
+
+        Args:
+            x: `(B, n, d)`.
+            memory: `(B, M, d)`.
+            mask: `(B, 1, 1, M)`, true where the memory may be seen.
+
+        Returns:
+            `(B, n, d)`, what `attend` gives for the memory's keys and values.
+        """
+        d_model = x.shape[-1]
+        weights = self.key_value.weight.view(2, self.heads, d_model // self.heads, d_model)
+        value_bias = self.key_value.bias[d_model:].view(self.heads, 1, -1)
+        queries = self.queries(x) / math.sqrt(d_model // self.heads)
+        carried = torch.einsum("bhne,hed->bhnd", queries, weights[0])
+        scores = carried.flatten(1, 2) @ memory.transpose(1, 2)  # (B, h * n, M)
+        if mask is not None:
+            scores = scores.masked_fill(~mask.flatten(1, 2), -math.inf)
+        shares = dropout(scores.softmax(-1), self.dropout if self.training else 0.0)
+        seen = (shares @ memory).view_as(carried)
+        mixed = torch.einsum("bhnd,hed->bhne", seen, weights[1])
+        # Shares that dropout has changed no longer sum to one.
+        mixed = mixed + shares.sum(-1).view(*mixed.shape[:3], 1) * value_bias
+        return cast(Tensor, self.out(mixed.transpose(1, 2).flatten(-2)))
+
+
+def attend_on_cpu(
+    queries: Tensor, keys: Tensor, values: Tensor, *, mask: Tensor | None, causal: bool, share: float
+) -> Tensor:
+    """Scaled dot-product attention as it trains fastest on the CPU.
+
+    torch's fused kernel there knows no dropout and is slow backwards; its plain one computes in float32 whatever it is
+    given. This one multiplies in the precision given, and draws dropout cheaply.
+
+    Args:
+        queries: `(B, h, n, d/h)`.
+        keys: `(B, h, m, d/h)`.
+        values: `(B, h, m, d/h)`.
+        mask: true where one may look.
+        causal: nobody looks at what comes later.
+        share: of the weights that are dropped.
+
+    Returns:
+        `(B, h, n, d/h)`.
+    """
+    scores = (queries / math.sqrt(queries.shape[-1])) @ keys.transpose(-1, -2)
+    if causal:
+        mask = torch.ones(scores.shape[-2:], dtype=torch.bool).tril()
+    if mask is not None:
+        scores = scores.masked_fill(~mask, -math.inf)
+    return dropout(scores.softmax(-1), share) @ values
 
 
 class Residual(nn.Module):
@@ -194,7 +255,7 @@ class Residual(nn.Module):
         super().__init__()
         self.pre = config.design == "compact"
         self.norm = nn.LayerNorm(config.d_model)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     def before(self, x: Tensor) -> Tensor:
         """What the layer reads."""
@@ -211,7 +272,7 @@ def feed_forward(config: GeoTokenConfig) -> nn.Sequential:
     return nn.Sequential(
         nn.Linear(config.d_model, config.feed_forward),
         nn.GELU() if config.design == "compact" else nn.ReLU(),
-        nn.Dropout(config.dropout),
+        Dropout(config.dropout),
         nn.Linear(config.feed_forward, config.d_model),
     )
 
@@ -232,6 +293,9 @@ class EncoderBlock(nn.Module):
         return self.feed_step.after(x, self.feed_forward(self.feed_step.before(x)))
 
 
+MEMORY_PER_QUERY = 8  # with so many memory tokens to a position of a prefix, carrying positions is cheaper
+
+
 class DecoderBlock(nn.Module):
     """Self-attention along each prefix, cross-attention to the picture's memory, feed-forward."""
 
@@ -244,7 +308,7 @@ class DecoderBlock(nn.Module):
     def forward(
         self,
         x: Tensor,
-        memory: tuple[Tensor, Tensor],
+        memory: Tensor | tuple[Tensor, Tensor],
         *,
         mask: Tensor | None = None,
         cache: Tensor | None = None,
@@ -253,7 +317,7 @@ class DecoderBlock(nn.Module):
 
         Args:
             x: `(B, W, n, d)`; n = 1 with a cache.
-            memory: This block's keys and values of the memory, `(B, h, M, d/h)` each.
+            memory: `(B, M, d)`, or this block's keys and values of it, `(B, h, M, d/h)` each.
             mask: `(B, 1, 1, M)`, true where the memory may be seen.
             cache: `(t, B * W, 2d)`, keys and values along the prefixes; the newest are written here.
 
@@ -270,8 +334,11 @@ class DecoderBlock(nn.Module):
         )
         x = self.self_step.after(x, mixed.view_as(x))
         # The W prefixes of a picture are more queries on one memory, which is never repeated for them.
-        queries = self.cross_attention.queries(self.cross_step.before(x).flatten(1, 2))
-        mixed = self.cross_attention.attend(queries, *memory, mask=mask)
+        seen = self.cross_step.before(x).flatten(1, 2)
+        if isinstance(memory, Tensor):
+            mixed = self.cross_attention.attend_memory(seen, memory, mask=mask)
+        else:
+            mixed = self.cross_attention.attend(self.cross_attention.queries(seen), *memory, mask=mask)
         x = self.cross_step.after(x, mixed.view_as(x))
         return self.feed_step.after(x, self.feed_forward(self.feed_step.before(x)))
 
@@ -296,7 +363,7 @@ class PaperMemory(nn.Module):
         self.project = nn.ModuleDict({n: projection(w, config.d_model) for n, w in config.vectors.items()})
         self.token = nn.Embedding(sum(scheme.vocabulary), config.d_model)
         self.cls = nn.Parameter(torch.randn(1, config.d_model))
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.register_buffer("offsets", torch.tensor(scheme.offsets), persistent=False)
         length = 1 + len(self.query_names) + config.neighbours * (len(self.neighbour_names) + scheme.length)
         self.register_buffer("positions", sinusoidal_positions(length, config.d_model), persistent=False)
@@ -350,7 +417,7 @@ class CompactMemory(nn.Module):
         self.similarity = nn.Linear(2 * SIMILARITY_OCTAVES, d_model)
         self.token = nn.Embedding(sum(scheme.vocabulary), d_model)
         self.place = PlaceEmbedding(config)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.register_buffer("offsets", torch.tensor(scheme.offsets), persistent=False)
 
     def forward(self, query: Query) -> tuple[Tensor, Tensor | None]:
@@ -440,7 +507,7 @@ class GeoToken(nn.Module):
         else:
             self.register_buffer("positions", positions, persistent=False)
         self.prefix_place = PlaceEmbedding(config) if config.prefix_place else None
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.decoder = nn.ModuleList(DecoderBlock(config) for _ in range(config.decoder_layers))
         self.norm = nn.LayerNorm(d_model) if compact else nn.Identity()
         self.heads = nn.ModuleList(nn.Linear(d_model, size) for size in self.scheme.vocabulary)
@@ -489,8 +556,10 @@ class GeoToken(nn.Module):
         """
         memory, mask = self._memory(query)
         x = self._embed_prefixes(tokens)
+        # Projecting the memory costs about M (2 d**2), carrying the positions to it n (2 d**2 + 2 h d M).
+        few = MEMORY_PER_QUERY * x.shape[1] * x.shape[2] <= memory.shape[1]
         for block in self._blocks():
-            x = block(x, block.cross_attention.keys_values(memory), mask=mask)
+            x = block(x, memory if few else block.cross_attention.keys_values(memory), mask=mask)
         return cast(Tensor, self.norm(x))
 
     def forward(self, query: Query, tokens: Tensor) -> list[Tensor]:
