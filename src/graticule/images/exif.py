@@ -41,7 +41,7 @@ class ExifReading:
     """The camera's clock when the picture was taken: local time, without a zone. None if it does not say."""
 
     problem: str | None
-    """Why there is no place, without the file's name. None if there is one."""
+    """Why there is no place, in the same words for every file with the same fault. None if there is one."""
 
 
 def read_exif(source: Path | bytes) -> ExifReading:
@@ -200,9 +200,9 @@ def _place(tags: _Tags) -> tuple[float, float]:
         tags.gps, "longitude", _LONGITUDE_REF, "EW"
     )
     if abs(latitude) > 90 or abs(longitude) > 180:
-        raise _NoPlaceError(f"its GPS says ({latitude:g}, {longitude:g}), which is nowhere on Earth")
+        raise _NoPlaceError("its GPS is nowhere on Earth: beyond 90 degrees of latitude or 180 of longitude")
     if latitude == longitude == 0:
-        raise _NoPlaceError("its GPS says (0, 0), which cameras write when they have no fix")
+        raise _NoPlaceError("its GPS is (0, 0), which cameras write when they have no fix")
     return latitude, longitude
 
 
@@ -213,23 +213,20 @@ def _degrees(gps: dict[int, _Value], name: str, tag: int) -> float:
     letter = "I" if value.kind == _RATIONAL else "i"
     numbers = struct.unpack(f"{value.order}6{letter}", value.data)
     fractions = list(zip(numbers[::2], numbers[1::2], strict=True))
-    shown = ", ".join(f"{above}/{below}" for above, below in fractions)
     if any(below == 0 for _, below in fractions):
-        raise _NoPlaceError(f"its GPS {name} divides by zero ({shown})")
+        raise _NoPlaceError(f"its GPS {name} divides by zero")
     degrees, minutes, seconds = (float(above / below) for above, below in fractions)
     # 60 itself is what writers make of 59.9999 when they round.
     if min(degrees, minutes, seconds) < 0 or max(minutes, seconds) > 60:
-        raise _NoPlaceError(f"its GPS {name} is not degrees, minutes and seconds ({shown})")
+        raise _NoPlaceError(f"its GPS {name} is not degrees, minutes and seconds")
     return degrees + minutes / 60 + seconds / 3600
 
 
 def _sign(gps: dict[int, _Value], name: str, tag: int, letters: str) -> int:
     """+1 or -1 for the first or second of `letters`, as the reference tag says."""
     said = _text(gps.get(tag)).upper()
-    if not said:
-        raise _NoPlaceError(f"its GPS does not say whether the {name} is {letters[0]} or {letters[1]}")
     if said not in tuple(letters):
-        raise _NoPlaceError(f"its GPS says the {name} is {said[:8]!r}, not {letters[0]} or {letters[1]}")
+        raise _NoPlaceError(f"its GPS does not say whether the {name} is {letters[0]} or {letters[1]}")
     return 1 if said == letters[0] else -1
 
 
