@@ -83,7 +83,7 @@ def align(
     FEATURES holds shard-*.safetensors with features (N, F) and lat_lon (N, 2), and maybe text (N, W). Run it again
     after an interruption: what is done is kept. `torchrun -m graticule align ...` trains on several processes.
     """
-    from graticule.training.distributed import only_main, processes
+    from graticule.training.distributed import only_main
     from graticule.training.recipe import read_recipe
     from graticule.training.spaces import SpacesRecipe, align_folder
 
@@ -97,6 +97,5 @@ def align(
         "device": device,
     }
     recipe = read_recipe(SpacesRecipe, config, given)
-    with processes(recipe.device):
-        done = align_folder(features, out, recipe, clip=text, report=typer.echo, stop_after_s=60 * minutes)
-        only_main(typer.echo)(f"finished: {out}" if done else "stopped; run the same command again to go on")
+    done = align_folder(features, out, recipe, clip=text, report=typer.echo, stop_after_s=60 * minutes)
+    only_main(typer.echo)(f"finished: {out}" if done else "stopped; run the same command again to go on")

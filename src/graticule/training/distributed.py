@@ -15,6 +15,7 @@ Alone, every function here does nothing, and costs nothing.
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -27,7 +28,7 @@ from typing import Any, Final, Literal, TypeAlias, TypeVar, cast
 import torch
 from torch import Tensor, distributed, nn
 
-from graticule.errors import ConfigError
+from graticule.errors import ConfigError, GraticuleError
 
 __all__ = [
     "WHOLE",
@@ -40,9 +41,9 @@ __all__ = [
     "device_of",
     "from_main",
     "is_main",
+    "join_processes",
     "main_first",
     "only_main",
-    "processes",
     "rank",
     "spread",
     "world_size",
@@ -94,29 +95,25 @@ def is_main() -> bool:
     return rank() == 0
 
 
-@contextmanager
-def processes(device: Device = "cpu", *, timeout_s: float = _TIMEOUT_S) -> Iterator[None]:
-    """Join the processes that `torchrun` or `accelerate launch` started, for as long as the block lasts.
+def join_processes(device: Device = "cpu", *, timeout_s: float = _TIMEOUT_S) -> None:
+    """Join the processes that `torchrun` or `accelerate launch` started, until this one ends.
 
-    Within such a block, or started alone, nothing happens. gloo carries what lies on the CPU, nccl what lies on GPUs.
-    A process that dies ends the others: those wait for it at the next step, see its connections closed, or at the
-    latest give up after `timeout_s`.
+    Joined already, or started alone, nothing happens. gloo carries what lies on the CPU, nccl what lies on GPUs. A
+    process that dies ends the others: those wait for it at the next step, see its connections closed, or at the latest
+    give up after `timeout_s`.
 
     Raises:
         ConfigError: there is no such device.
     """
     if _together() or int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        yield
         return
     where = chosen_device(device)
     if where.type == "cuda":
         torch.cuda.set_device(where)
     backend = "gloo" if where.type == "cpu" else "cpu:gloo,cuda:nccl"
-    distributed.init_process_group(backend, timeout=timedelta(seconds=timeout_s))
-    try:
-        yield
-    finally:
-        distributed.destroy_process_group()
+    with _reaching_others():
+        distributed.init_process_group(backend, timeout=timedelta(seconds=timeout_s))
+    atexit.register(distributed.destroy_process_group)
 
 
 def chosen_device(device: Device) -> torch.device:
@@ -168,13 +165,14 @@ class _Gather(torch.autograd.Function):
         padded = mine.new_zeros(max(sizes), *mine.shape[1:])
         padded[: len(mine)] = mine
         everybody = [torch.empty_like(padded) for _ in sizes]
-        distributed.all_gather(everybody, padded)
+        with _reaching_others():
+            distributed.all_gather(everybody, padded)
         return torch.cat([part[:size] for part, size in zip(everybody, sizes, strict=True)])
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         gradient = gradient.clone(memory_format=torch.contiguous_format)
-        distributed.all_reduce(gradient)
+        _sum(gradient)
         return torch.split(gradient, ctx.sizes)[rank()], None
 
 
@@ -189,7 +187,7 @@ def average_gradients(parameters: Sequence[nn.Parameter]) -> None:
     gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
     count = gradients[0].new_tensor(used)
     together = torch.cat([count, *(gradient.flatten() for gradient in gradients)])
-    distributed.all_reduce(together)
+    _sum(together)
     count, *means = torch.split(together / world_size(), [len(used), *(g.numel() for g in gradients)])
     for parameter, share, mean in zip(parameters, count.tolist(), means, strict=True):
         parameter.grad = mean.view_as(parameter) if share else None
@@ -200,7 +198,7 @@ def averages(figures: dict[str, float]) -> dict[str, float]:
     if world_size() == 1:
         return figures
     values = torch.tensor(list(figures.values()), dtype=torch.float64)
-    distributed.all_reduce(values)
+    _sum(values)
     return dict(zip(figures, (values / world_size()).tolist(), strict=True))
 
 
@@ -219,11 +217,10 @@ def from_main(compute: Callable[[], Found]) -> Found:
         return compute()
     text = json.dumps(compute()).encode() if is_main() else b""
     length = torch.tensor(len(text))
-    distributed.broadcast(length, 0)
-    message = (
-        torch.frombuffer(bytearray(text), dtype=torch.uint8) if text else torch.empty(int(length)).byte()
-    )
-    distributed.broadcast(message, 0)
+    _sum(length)
+    # The others send nothing but zeros, so that the sum is the message.
+    message = torch.tensor(list(text.ljust(int(length), b"\0")), dtype=torch.uint8)
+    _sum(message)
     return cast(Found, json.loads(message.numpy().tobytes()))
 
 
@@ -244,6 +241,24 @@ def only_main(report: Callable[[str], None]) -> Callable[[str], None]:
 
 def _unheard(line: str) -> None:
     del line
+
+
+@contextmanager
+def _reaching_others() -> Iterator[None]:
+    """What torch says when another process is gone is for those who know gloo or nccl."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise GraticuleError(
+            f"process {os.environ.get('RANK', '0')}: another process has ended or does not answer, and has said why "
+            f"itself if it could ({error}). Run the same command again to go on."
+        ) from error
+
+
+def _sum(values: Tensor) -> None:
+    """In place, over all processes."""
+    with _reaching_others():
+        distributed.all_reduce(values)
 
 
 def _together() -> bool:

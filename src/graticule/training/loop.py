@@ -35,8 +35,8 @@ from graticule.training.distributed import (
     device_of,
     from_main,
     is_main,
+    join_processes,
     only_main,
-    processes,
     rank,
     world_size,
 )
@@ -141,13 +141,8 @@ def train(
     Raises:
         ConfigError: the loss became infinite or not a number, or the folder's run had other settings.
     """
-    with processes(config.device):
-        return _train(task, config, folder, only_main(report), stop_after_s)
-
-
-def _train(
-    task: Task, config: TrainingConfig, folder: Path, report: Callable[[str], None], stop_after_s: float
-) -> TrainingResult:
+    join_processes(config.device)
+    report = only_main(report)
     task.model.to(chosen_device(config.device))
     optimizer = torch.optim.AdamW(
         _groups(task.model, config.weight_decay), lr=config.learning_rate, betas=config.betas, fused=True

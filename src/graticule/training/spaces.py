@@ -26,7 +26,7 @@ from graticule.evaluation.markdown import method_table
 from graticule.evaluation.metrics import summarise
 from graticule.retrieval.exact import ExactIndex
 from graticule.store import make_folder, write_whole
-from graticule.training.distributed import Device, is_main, main_first, only_main, processes, spread
+from graticule.training.distributed import Device, is_main, join_processes, main_first, only_main, spread
 from graticule.training.frozen import RETRIEVAL_KM, FrozenAlignConfig, FrozenAlignTask, some
 from graticule.training.loop import TrainingConfig, step_generator, train
 from graticule.training.schedule import Schedule
@@ -192,33 +192,31 @@ def align_folder(
         InputError: the shards can't be used.
     """
     deadline = time.monotonic() + stop_after_s
-    with processes(recipe.device):
-        report, run = only_main(report), out / "run"
-        with main_first():
-            make_folder(out)
-            records = read_records(folder, checked=run / "checked.json")
-        if clip is not None:
-            names = read_names(folder)
-            text = encode_names(names, clip, run / "text", report=report, deadline=deadline)
-            if text is None:
-                return False
-            # The names' vectors are not among what was surveyed.
-            digest = records.digest + text.digest().hex()
-            records = replace(records, text=text, named=sum(map(bool, names)), digest=digest)
-        with main_first():
-            _same_run(run, recipe, records)
-        training, validation = (
-            records[rows] for rows in split_rows(records.lat_lon, recipe.validation_share)
-        )
-        counts = _counts(records, training, validation)
-        report(counts)
+    join_processes(recipe.device)
+    report, run = only_main(report), out / "run"
+    with main_first():
+        make_folder(out)
+        records = read_records(folder, checked=run / "checked.json")
+    if clip is not None:
+        names = read_names(folder)
+        text = encode_names(names, clip, run / "text", report=report, deadline=deadline)
+        if text is None:
+            return False
+        # The names' vectors are not among what was surveyed.
+        digest = records.digest + text.digest().hex()
+        records = replace(records, text=text, named=sum(map(bool, names)), digest=digest)
+    with main_first():
+        _same_run(run, recipe, records)
+    training, validation = (records[rows] for rows in split_rows(records.lat_lon, recipe.validation_share))
+    counts = _counts(records, training, validation)
+    report(counts)
 
-        task = SpacesTask(_task_config(recipe, records), training, validation, both_ways=recipe.both_ways)
-        left_s = deadline - time.monotonic()
-        result = train(task, recipe.training(), run, report=report, stop_after_s=left_s)
-        if result.finished and is_main():
-            _finish(task, recipe, out, training, validation, counts=counts, report=report)
-        return result.finished
+    task = SpacesTask(_task_config(recipe, records), training, validation, both_ways=recipe.both_ways)
+    left_s = deadline - time.monotonic()
+    result = train(task, recipe.training(), run, report=report, stop_after_s=left_s)
+    if result.finished and is_main():
+        _finish(task, recipe, out, training, validation, counts=counts, report=report)
+    return result.finished
 
 
 def _finish(
