@@ -65,10 +65,9 @@ def match(
     def mark(why: str, holds: NDArray[np.bool_]) -> None:
         reason[holds & (reason < 0)] = _REASONS.index(why)
 
-    no_id = _true(pc.equal(ids, ""))
     blank = [_true(pc.equal(pc.utf8_trim_whitespace(column), "")) for column in rows.columns.values()]
     mark(_BLANK, np.logical_and.reduce(blank))
-    mark(_NO_ID, no_id)
+    mark(_NO_ID, _true(pc.equal(ids, "")))
     mark(_OUTSIDE, _true(pc.match_substring_regex(ids, r"(^|[/\\])\.\.([/\\]|$)|^[/\\]|^[A-Za-z]:[/\\]")))
     mark(_NO_LATITUDE, ~(np.abs(lat) <= 90))
     mark(_NO_LONGITUDE, ~(np.abs(lon) <= 180))

@@ -9,7 +9,7 @@ import os
 import struct
 import tarfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -125,7 +125,6 @@ def _is_picture(path: str) -> bool:
 
 
 def _list_container(root: Path, path: str, found: _Columns, problems: list[Problem]) -> None:
-    listing: Callable[[Path, str, _Columns, list[Problem]], None]
     if path.lower().endswith(_PACKED_TARS):
         problems.append(Problem(path, "a packed tar can't be read in place; unpack it to a plain .tar"))
         return

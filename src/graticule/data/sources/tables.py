@@ -5,7 +5,6 @@ Everything is read as text first: what is a number is decided row by row, so tha
 
 from __future__ import annotations
 
-import codecs
 import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ __all__ = ["Columns", "Rows", "describe_tables", "find_table", "read_rows"]
 _BLOCK_BYTES: Final = 1 << 24
 """No row is longer: one that is has a quote that is never closed."""
 _SHOWN: Final = 80
+_FOREIGN: Final = "is not all UTF-8: what is not, is read as \N{REPLACEMENT CHARACTER}"
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,10 @@ def find_table(root: Path, columns: Columns, *, published: Sequence[str] = ()) -
     Raises:
         TableError: several have them, and none is named as published.
     """
-    found = {path.name: path for path in _tables(root) if not _missing(_header(path), columns)}
+    found: dict[str, Path] = {}
+    for path in _tables(root):
+        if not _missing(_header(path), columns):
+            found.setdefault(path.name, path)
     named = [found[name] for name in published if name in found]
     if len(found) > 1 and not named:
         raise TableError(f"{root}: {' and '.join(found)} have the columns {columns}; keep one of them there.")
@@ -118,60 +121,59 @@ def read_rows(path: Path, columns: Columns) -> Rows:
         for meaning, names in (columns.needed | dict(columns.labels)).items()
         if (name := _chosen(header, names)) is not None
     }
-    refused: list[Any] = []
-    table, problems = _parse(path, sorted(set(chosen.values())), refused)
-    bad = np.array([row.number for row in refused], dtype=np.int64)
-    numbers = np.setdiff1d(np.arange(2, 2 + len(table) + len(bad)), bad)
+    table, refused = _parse(path, sorted(set(chosen.values())))
+    texts = {name: _texts(table[name]) for name in table.column_names}
+    foreign = [Problem(path.name, _FOREIGN)] if any(replaced for _, replaced in texts.values()) else []
+    numbers = np.arange(2, 2 + len(table) + len(refused))
     return Rows(
         path.name,
-        numbers,
-        {meaning: table[name].combine_chunks() for meaning, name in chosen.items()},
-        Problems.join(problems, Problems.of(*(_wrong_length(path.name, row) for row in refused))),
+        np.setdiff1d(numbers, np.fromiter(refused, np.int64, len(refused))),
+        {meaning: texts[name][0] for meaning, name in chosen.items()},
+        Problems.of(*foreign, *refused.values()),
     )
 
 
-def _parse(path: Path, names: Sequence[str], refused: list[Any]) -> tuple[Any, Problems]:
-    """The columns as strings; rows of another length are put into `refused`, in order."""
+def _parse(path: Path, names: Sequence[str]) -> tuple[Any, dict[int, Problem]]:
+    """Columns as bytes, and the numbers of rows that are of another length, with what is wrong."""
+    refused: dict[int, Problem] = {}
 
     def refuse(row: Any) -> str:
-        refused.append(row)
+        refused[row.number] = _wrong_length(path.name, row)
         return "skip"
 
-    def parse(source: Any) -> Any:
-        refused.clear()
-        return arrow_csv.read_csv(
-            source,
+    try:
+        table = arrow_csv.read_csv(
+            path,
             # One thread: only then do rows that are left out have numbers.
             read_options=arrow_csv.ReadOptions(use_threads=False, block_size=_BLOCK_BYTES),
             parse_options=arrow_csv.ParseOptions(
                 newlines_in_values=True, ignore_empty_lines=False, invalid_row_handler=refuse
             ),
             convert_options=arrow_csv.ConvertOptions(
-                include_columns=names,
-                column_types=dict.fromkeys(names, pa.string()),
-                # NA is Namibia.
-                strings_can_be_null=False,
+                include_columns=names, column_types=dict.fromkeys(names, pa.binary())
             ),
-        )
-
-    try:
-        try:
-            return parse(path), Problems.of()
-        except pa.ArrowInvalid as error:
-            if "UTF8" not in str(error):
-                raise
-        with path.open("rb") as file:
-            table = parse(codecs.EncodedFile(file, "utf-8", "utf-8", errors="replace"))
-        return table, Problems.of(
-            Problem(path.name, "is not all UTF-8: what is not, is read as \N{REPLACEMENT CHARACTER}")
         )
     except pa.ArrowInvalid as error:
         if "Empty CSV file" in str(error):  # a header without a line's end, and nothing after it
-            return pa.table({name: pa.array([], pa.string()) for name in names}), Problems.of()
+            return pa.table({name: pa.array([], pa.binary()) for name in names}), {}
         hint = "is a quote left open?" if "straddl" in str(error) else "save it as CSV anew."
         raise TableError(f"{path}: is no table in CSV ({error}): {hint}") from error
     except OSError as error:
         raise TableError(f"{path}: can't be read ({error}). Check the path.") from error
+    return table, refused
+
+
+def _texts(column: Any) -> tuple[Any, bool]:
+    """A column of bytes as strings, and whether some were not UTF-8."""
+    chunks, replaced = [], False
+    for chunk in column.chunks:
+        try:
+            chunks.append(chunk.cast(pa.string()))
+        except pa.ArrowInvalid:
+            texts = [data.decode("utf-8", "replace") for data in chunk.to_pylist()]
+            chunks.append(pa.array(texts, pa.string()))
+            replaced = True
+    return pa.chunked_array(chunks, pa.string()).combine_chunks(), replaced
 
 
 def _wrong_length(file: str, row: Any) -> Problem:
@@ -185,13 +187,13 @@ def _wrong_length(file: str, row: Any) -> Problem:
 
 
 def _tables(root: Path) -> list[Path]:
-    return sorted(
+    return [
         path
         for folder in (root, root / "metadata")
         if folder.is_dir()
-        for path in folder.iterdir()
+        for path in sorted(folder.iterdir())
         if path.suffix.lower() == ".csv" and not path.name.startswith(".") and path.is_file()
-    )
+    ]
 
 
 def _header(path: Path) -> list[str]:
