@@ -29,12 +29,17 @@ MAY_IMPORT = {
 }
 MAY_IMPORT["extract"] = EVERYWHERE | GROUND | {"data", "encoders"}
 MAY_IMPORT["model"] = EVERYWHERE | GROUND | set(ROAD)
-MAY_IMPORT["pull"] = MAY_IMPORT["locator"] = MAY_IMPORT["model"] | {"model"}
+MAY_IMPORT["pull"] = MAY_IMPORT["choosing"] = MAY_IMPORT["model"] | {"model"}
+MAY_IMPORT["locator"] = MAY_IMPORT["choosing"] | {"choosing"}
 MAY_IMPORT["evaluation"] = MAY_IMPORT["locator"] | {"locator", "data", "output"}
 MAY_IMPORT["figures"] = {"errors", "prediction", "earth", "output", "maps", "evaluation"}
 MAY_IMPORT["training"] = MAY_IMPORT["evaluation"] | {"evaluation", "extract"}
 MAY_IMPORT["demo"] = MAY_IMPORT["locator"] | {"locator", "data"} | PICTURES_OF_ANSWERS
+MAY_IMPORT["precision"] = MAY_IMPORT["model"] | {"model"}
+MAY_IMPORT["locator"] |= {"precision"}
+MAY_IMPORT["evaluation"] |= {"precision"}
 MAY_IMPORT["serving"] = MAY_IMPORT["cli"] = {*MAY_IMPORT, "demo"} - {"cli", "serving"}
+MAY_IMPORT["__main__"] = {"cli"}
 
 
 def part_of(path):

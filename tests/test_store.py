@@ -21,6 +21,7 @@ from graticule.errors import InputError, ModelFormatError, ModelNotFoundError
 from graticule.model import Model
 from graticule.store import (
     ModelFolder,
+    add_texts,
     default_model,
     installed_models,
     make_folder,
@@ -528,3 +529,15 @@ def test_a_gallery_that_is_missing_or_something_else_is_refused(model_folder, ti
     (model_folder / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(ModelFormatError, match="no gallery"):
         Model.open(model_folder)
+
+
+def test_texts_are_added_and_bound(tmp_path):
+    save_folder(tmp_path, {"name": "m"}, {"part": {"a": torch.ones(3)}}, texts={"CARD.md": "card"})
+    add_texts(tmp_path, {"calibration.json": "{}", "CARD.md": "another"})
+    folder = ModelFolder(tmp_path)
+    assert (folder.text("calibration.json"), folder.text("CARD.md")) == ("{}", "another")
+    assert folder.text("fusion.json") is None
+    assert torch.equal(folder.tensors("part.safetensors")["a"], torch.ones(3))
+    (tmp_path / "calibration.json").write_text("[]")
+    with pytest.raises(ModelFormatError, match=r"calibration\.json"):
+        ModelFolder(tmp_path).text("calibration.json")

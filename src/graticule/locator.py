@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from graticule.decoding.beam import frontiers
-from graticule.decoding.calibration import STEPS
+from graticule.decoding.calibration import STEPS, Calibration
 from graticule.decoding.candidates import Candidates
 from graticule.decoding.constrain import CellMask
 from graticule.decoding.density import HALF_WAY_ROUND_KM, Density, density_of_beam
-from graticule.decoding.select import minimum_risk
+from graticule.decoding.sample import Sampling
 from graticule.earth import s2
 from graticule.earth.cells import TokenScheme
 from graticule.earth.regions import Region, parse_region
@@ -29,12 +29,16 @@ from graticule.registry import OFFERS
 from graticule.store import ModelFolder, installed_models, shipped_models
 from graticule.tokens.query import Query
 
-__all__ = ["BEAM_WIDTH", "Decode", "Geolocator", "ModelListing", "answers", "list_models", "search"]
+if TYPE_CHECKING:
+    from graticule.choosing import Chooser
+    from graticule.decoding.judge.config import JudgeConfig
+
+__all__ = ["BEAM_WIDTH", "Decode", "Geolocator", "ModelListing", "answers", "explore", "list_models"]
 
 BEAM_WIDTH = 6
 """Prefixes that beam search follows."""
 SHOWN = 96
-"""Cells it gives at each level: the children of the prefixes followed, which are known anyway."""
+"""Candidates it gives: the children of the prefixes followed, which are known anyway."""
 Decode = Literal["greedy", "beam"]
 
 
@@ -121,11 +125,14 @@ class Geolocator:
         self,
         pictures: Path | str | Iterable[Path | str],
         *,
-        decode: Decode = "beam",
+        decode: Decode | Sampling = "beam",
+        select: str | None = None,
         top_k: int = 5,
         within: Region | str | Sequence[str] | None = None,
         min_confidence: float | None = None,
         confidence_km: float | None = None,
+        reward: Path | None = None,
+        judge: JudgeConfig | None = None,
         batch_size: int = 64,
         progress: Callable[[int, int], None] = lambda done, total: None,
     ) -> Iterator[Result]:
@@ -133,13 +140,18 @@ class Geolocator:
 
         Args:
             pictures: a file or folder, or several; folders are walked.
-            decode: how cells are searched.
-            top_k: candidates a picture at most: greedy decoding has one, and a coarse answer few cells.
+            decode: how cells are searched; `Sampling` draws the candidates that a selector chooses among.
+            select: the selector that chooses the estimate among candidates, by its name in `registry.SELECTORS`. If not
+                said, the place of least expected loss under all of the probability is the estimate; of samples, the
+                one of least expected loss; with a judge, its choice.
+            top_k: candidates a picture at most: a coarse answer has few cells.
             within: where they were taken, as far as that is known: a region, or what `parse_region` reads. No answer
-                lies elsewhere.
+                lies elsewhere, but for places that a judge names itself.
             min_confidence: with less probability than this within `confidence_km` of the estimate, a prediction is
                 marked `not_sure`.
             confidence_km: given together with `min_confidence`.
+            reward: the folder of a reward model, for the selector `reward`.
+            judge: the server that is asked. Pictures are sent there, and nowhere if there is none.
             batch_size: pictures encoded together; it does not change the answers.
             progress: told (done, total).
 
@@ -147,10 +159,10 @@ class Geolocator:
             For each picture, in order, a prediction, or the refusal that says why there is none.
 
         Raises:
-            ConfigError: there is no such decoding, or a number is out of range.
+            ConfigError: there is no such decoding or selector, it lacks what it needs, or a number is out of range.
             InputError: the region can't be understood, or is empty.
         """
-        if decode not in get_args(Decode):
+        if not isinstance(decode, Sampling) and decode not in get_args(Decode):
             raise ConfigError(f"decode: there is no {decode!r}; choose {' or '.join(get_args(Decode))}.")
         if top_k < 1 or batch_size < 1:
             raise ConfigError(f"top_k {top_k} and batch_size {batch_size} must be 1 or more.")
@@ -159,15 +171,15 @@ class Geolocator:
         if within is not None:
             region = within if isinstance(within, Region) else parse_region(within)
             mask = CellMask(self.model.cell_model.scheme, region)
+        chooser = self._chooser(decode, select, reward, judge)
+        asked = _Asked(decode, top_k, mask, chooser)
         paths = walk(pictures)
         done = 0
         prepare = getattr(self._encoder, "prepare", None)
         for batch in read_batches(paths, self._encoder.size, batch_size=batch_size, prepare=prepare):
             readable = [pixels for _, pixels in batch if isinstance(pixels, np.ndarray)]
             names = [str(path) for path, pixels in batch if isinstance(pixels, np.ndarray)]
-            answered = iter(
-                self._answer(np.stack(readable), names, decode, top_k=top_k, mask=mask) if readable else []
-            )
+            answered = iter(self._answer(np.stack(readable), names, done, asked) if readable else [])
             for path, pixels in batch:
                 if isinstance(pixels, np.ndarray):
                     result = next(answered)
@@ -177,24 +189,43 @@ class Geolocator:
             done += len(batch)
             progress(done, len(paths))
 
+    def _chooser(
+        self, decode: Decode | Sampling, select: str | None, reward: Path | None, judge: JudgeConfig | None
+    ) -> Chooser | None:
+        """What chooses among candidates; None where the density answers."""
+        if select is None and judge is not None:
+            select = "judge"
+        if select is None and isinstance(decode, Sampling):
+            select = "minimum-risk"
+        if select is None:
+            return None
+        # Most answers need none of it.
+        from graticule.choosing import Chooser
+        from graticule.decoding.judge.client import Judge
+
+        # The judge's own checks come before the first picture is read.
+        return Chooser.named(select, self.model, reward=reward, judge=None if judge is None else Judge(judge))
+
     @torch.inference_mode()
-    def _answer(
-        self, pixels: np.ndarray, names: list[str], decode: Decode, *, top_k: int, mask: CellMask | None
-    ) -> list[Result]:
-        """(B, 3, S, S) uint8 -> what to say of each."""
+    def _answer(self, pixels: np.ndarray, names: list[str], first: int, asked: _Asked) -> list[Result]:
+        """(B, 3, S, S) uint8 -> what to say of each; the first is picture number `first` of all."""
         query = self.model.query_of_features(self._encoder.encode(torch.from_numpy(pixels)))
-        scheme = self.model.cell_model.scheme
-        found = explore(self.model, query, decode, shown=top_k, mask=mask)
-        points = answers(found.levels[-1], scheme, mask=mask).numpy()
-        lost = np.isnan(points).any(axis=1)
-        # Too thin a strip of the region for a place in the finest cells: then in the best of all.
-        points[lost] = found.density.lat_lon[lost, found.density.mass[lost].argmax(axis=1)]
-        circles = _circles_km(found.density, points)
+        found = explore(self.model, query, asked.decode, mask=asked.mask, first=first)
+        points, selections = found.density.point(), None
+        if asked.chooser is not None:
+            chosen, selections = asked.chooser.choose(
+                query, found.candidates, self.model, paths=names, mask=asked.mask
+            )
+            points = np.where(np.isnan(chosen), points, chosen)
+        # Circles were calibrated around the model's own answers, anywhere on Earth.
+        calibration = self.model.calibration if asked.mask is None and selections is None else None
+        circles = _circles_km(found.density, points, calibration)
+        candidates = _candidates(found.density, self.model.cell_model.scheme, asked.top_k, asked.mask)
         results: list[Result] = []
         for row, name in enumerate(names):
             total = float(found.density.total[row])
             if not total > 0:
-                where = "" if mask is None else f" in {mask.region.name}"
+                where = "" if asked.mask is None else f" in {asked.mask.region.name}"
                 results.append(
                     Refusal(name, PictureError(f"{name}: the model finds no place{where} possible."))
                 )
@@ -205,13 +236,24 @@ class Geolocator:
                     latitude=float(points[row, 0]),
                     longitude=float(points[row, 1]),
                     radius_km=circles[row][round(100 * MASS) - 1],
-                    candidates=_candidates(found, row, scheme, top_k=top_k, mask=mask),
+                    candidates=candidates[row],
                     model=self.name,
                     circles_km=circles[row],
-                    region_probability=None if mask is None else min(1.0, total),
+                    region_probability=None if asked.mask is None else min(1.0, total),
+                    selection=None if selections is None else selections[row],
                 )
             )
         return results
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What was asked for all pictures alike."""
+
+    decode: Decode | Sampling
+    top_k: int
+    mask: CellMask | None
+    chooser: Chooser | None
 
 
 @dataclass(frozen=True)
@@ -219,89 +261,91 @@ class Found:
     """What a search saw.
 
     Attributes:
-        levels: cells of each level, best first, the finest last.
+        candidates: the cells of the finest level that were reached, or drawn, the most probable first.
         density: all of the probability: that of the region, if there is one.
     """
 
-    levels: list[Candidates]
+    candidates: Candidates
     density: Density
 
 
+@torch.inference_mode()
 def explore(
-    model: Model, query: Query, decode: Decode, *, shown: int = 1, mask: CellMask | None = None
+    model: Model,
+    query: Query,
+    decode: Decode | Sampling = "beam",
+    *,
+    mask: CellMask | None = None,
+    first: int = 0,
 ) -> Found:
-    """Decode a query greedily or by beam, and keep what was passed by."""
-    width = 1 if decode == "greedy" else BEAM_WIDTH
-    scheme = model.cell_model.scheme
-    children = width * max(scheme.vocabulary)
-    steps = frontiers(model.cell_model, query, width=width, shown=children, mask=mask)
-    most = 1 if decode == "greedy" else max(SHOWN, shown)
-    return Found([step.best(most) for step in steps], density_of_beam(steps, scheme, width=width, mask=mask))
+    """Search a query's cells, and keep what was passed by.
 
-
-def search(model: Model, query: Query, decode: Decode, *, shown: int = 1) -> list[Candidates]:
-    """Decode a query greedily or by beam: cells of each level, best first, the finest last."""
-    if decode == "greedy":
-        return frontiers(model.cell_model, query, width=1)
-    return frontiers(model.cell_model, query, width=BEAM_WIDTH, shown=max(SHOWN, shown))
-
-
-def answers(candidates: Candidates, scheme: TokenScheme, *, mask: CellMask | None = None) -> torch.Tensor:
-    """The point that stands for each picture's candidates: (B, 2) degrees, the one of least expected loss.
-
-    With a mask it lies in the region, and is NaN where none of the candidates does.
+    Args:
+        model: with its calibration, if it has one.
+        query: B pictures.
+        decode: how to search; samples are drawn beside a beam, which tells the density.
+        mask: where the pictures may be.
+        first: the number of the first picture among all that are asked about: samples depend on it alone.
     """
-    if mask is None:
-        lat_lon, log_probs = candidates.lat_lon(scheme), candidates.log_probs
-        chosen = minimum_risk(lat_lon, log_probs)
-        return lat_lon[torch.arange(len(lat_lon)), chosen]
-    lat_lon, shares = mask.places(candidates.tokens)
-    log_probs = candidates.log_probs.cpu().double() + shares.log()
-    possible = (log_probs > -torch.inf).any(dim=1)
-    # Only for rows without any, whose choice is not used.
-    chosen = minimum_risk(lat_lon, torch.where(possible[:, None], log_probs, 0.0))
-    points = lat_lon[torch.arange(len(lat_lon)), chosen]
-    return torch.where(possible[:, None], points, torch.nan)
+    calibration, scheme = model.calibration, model.cell_model.scheme
+    cell_model = model.cell_model if calibration is None else calibration.apply(model.cell_model)
+    width = 1 if decode == "greedy" else BEAM_WIDTH
+    steps = frontiers(cell_model, query, width=width, shown=width * max(scheme.vocabulary), mask=mask)
+    density = density_of_beam(steps, scheme, width=width, mask=mask)
+    if calibration is not None:
+        density = calibration.pooled(density, query, model.alignment)
+    if isinstance(decode, Sampling):
+        keys = first + torch.arange(query.batch_size)
+        return Found(decode.draw(model.cell_model, query, keys=keys, mask=mask), density)
+    return Found(steps[-1].best(1 if decode == "greedy" else SHOWN), density)
 
 
-def _circles_km(found: Density, points: NDArray[np.float64]) -> list[tuple[float, ...]]:
+def answers(model: Model, query: Query, decode: Decode | Sampling = "beam") -> NDArray[np.float64]:
+    """The estimates for B pictures: latitudes and longitudes in degrees (B, 2)."""
+    return explore(model, query, decode).density.point()
+
+
+def _circles_km(
+    found: Density, points: NDArray[np.float64], calibration: Calibration | None
+) -> list[tuple[float, ...]]:
     """The radii of the circles around one point a picture that hold 1, 2, ... 99 % of the probability."""
     held = found.total > 0
     radii = np.full((len(points), STEPS), HALF_WAY_ROUND_KM)
-    radii[held] = found.radii_km(points, np.arange(1, STEPS + 1) / (STEPS + 1))[held]
+    if calibration is None:
+        radii[held] = found.radii_km(points, np.arange(1, STEPS + 1) / (STEPS + 1))[held]
+    else:
+        radii[held] = calibration.radii_km(found, points)[held]
     return [tuple(row) for row in np.minimum(radii, HALF_WAY_ROUND_KM).tolist()]
 
 
 def _candidates(
-    found: Found, row: int, scheme: TokenScheme, *, top_k: int, mask: CellMask | None
-) -> tuple[Candidate, ...]:
-    """The likeliest cells of the finest level at which the search still holds `MASS` of the probability.
+    density: Density, scheme: TokenScheme, top_k: int, mask: CellMask | None
+) -> list[tuple[Candidate, ...]]:
+    """The likeliest cells of each picture, of the finest level at which the search still holds `MASS`.
 
     Finer cells were searched too, and say where the point is; but what the search left out there is unknown.
     """
-    density = found.density
-    held = [(density.mass[row] * (density.levels[row] >= level)).sum() for level in scheme.levels]
-    depth = max(
-        d for d, share in enumerate(held) if d == 0 or share >= MASS * density.total[row] * (1 - 1e-9)
-    )
-    level = found.levels[depth]
-    top_k = min(top_k, level.log_probs.shape[1])
-    if mask is None:
-        cells = scheme.decode(level.tokens[row, :top_k].cpu().numpy())
-        probability = level.log_probs[row, :top_k].cpu().double().exp().numpy()
-        places = np.stack(s2.centres(cells), axis=-1)
-    else:
-        # Of a cell across the border, what its parts say of the region: not an even share of all of it.
-        fine = density.levels[row] >= scheme.levels[depth]
-        ancestors = s2.parent(density.cells[row, fine], scheme.levels[depth])
-        cells, parts = np.unique(ancestors, return_inverse=True)
-        probability = np.bincount(parts, weights=density.mass[row, fine]) / density.total[row]
-        best = [k for k in np.argsort(-probability, kind="stable")[:top_k] if probability[k] > 0]
-        cells, probability = cells[best], probability[best]
-        places = mask.region.points(cells)[0]
+    enough = MASS * density.total * (1 - 1e-9)
+    depth = np.zeros(len(enough), dtype=np.int64)
+    for d, level in enumerate(scheme.levels):
+        depth[(density.mass * (density.levels >= level)).sum(axis=1) >= enough] = d
+    shown: list[tuple[Candidate, ...]] = [()] * len(enough)
+    for d in np.unique(depth):
+        cells, shares = density.best_cells(scheme.levels[d], top_k)
+        for row in np.flatnonzero(depth == d):
+            real = shares[row] > 0
+            shown[row] = _described(cells[row][real], shares[row][real], mask)
+    return shown
+
+
+def _described(
+    cells: NDArray[np.uint64], shares: NDArray[np.float64], mask: CellMask | None
+) -> tuple[Candidate, ...]:
+    # Of a cell across the border, the place is one in the region.
+    places = np.stack(s2.centres(cells), axis=-1) if mask is None else mask.region.points(cells)[0]
     return tuple(
-        Candidate(float(lat), float(lon), float(p), s2.hex_token(int(cell)))
-        for (lat, lon), p, cell in zip(places, probability, cells, strict=True)
+        Candidate(float(lat), float(lon), float(share), s2.hex_token(int(cell)))
+        for (lat, lon), share, cell in zip(places, shares, cells, strict=True)
     )
 
 

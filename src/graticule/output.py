@@ -15,12 +15,13 @@ from rich.table import Table
 from rich.text import Text
 
 from graticule.errors import InputError
-from graticule.prediction import Candidate, NotSure, Prediction, Refusal, Result
+from graticule.prediction import Candidate, NotSure, Prediction, Refusal, Result, Selection
 
 __all__ = [
     "WRITERS",
     "atomic_text",
     "candidates_table",
+    "fallback_warnings",
     "format_km",
     "format_place",
     "region_warnings",
@@ -41,6 +42,7 @@ CSV_COLUMNS: Final = (
     "cell",
     "model",
     "region_probability",
+    "selection",
     "not_sure",
     "error_type",
     "error",
@@ -81,6 +83,8 @@ def to_dict(result: Result) -> dict[str, Any]:
     described["model"] = result.model
     if result.region_probability is not None:
         described["region_probability"] = result.region_probability
+    if result.selection is not None:
+        described["selection"] = {"by": result.selection.by, "fallback": result.selection.fallback}
     return described
 
 
@@ -192,6 +196,17 @@ def region_warnings(results: Iterable[Result]) -> list[str]:
     ]
 
 
+def fallback_warnings(results: Iterable[Result]) -> list[str]:
+    """A line for each answer that a judge did not give, and that is the model's own instead."""
+    return [
+        f"{result.path}: the model's own answer, {result.selection.by} gave none: {result.selection.fallback}"
+        for result in results
+        if isinstance(result, Prediction)
+        and result.selection is not None
+        and result.selection.fallback is not None
+    ]
+
+
 def _per_cent(probability: float) -> str:
     """Two figures at most, and never 0 for what is not."""
     percent = 100 * probability
@@ -251,12 +266,18 @@ def _csv_row(result: Result) -> dict[str, Any]:
     if isinstance(result, Refusal):
         return {"path": result.path, "error_type": type(result.error).__name__, "error": str(result.error)}
     row = {name: value for name, value in to_dict(result).items() if name != "candidates"}
+    if result.selection is not None:
+        row["selection"] = _selection(result.selection)
     if result.not_sure is not None:
         # No column that could be taken for a place.
         return row | {"not_sure": _not_sure(result, result.not_sure)}
     if result.candidates:
         row |= {"probability": result.candidates[0].probability, "cell": result.candidates[0].cell}
     return row
+
+
+def _selection(selection: Selection) -> str:
+    return selection.by if selection.fallback is None else f"{selection.by}, fell back: {selection.fallback}"
 
 
 def _not_sure(result: Prediction, doubt: NotSure) -> str:

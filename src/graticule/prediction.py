@@ -13,7 +13,16 @@ from numpy.typing import ArrayLike
 from graticule.earth.distance import haversine_km
 from graticule.errors import CoordinateError, GraticuleError
 
-__all__ = ["MASS", "Candidate", "NotSure", "Prediction", "Refusal", "Result", "credible_radius_km"]
+__all__ = [
+    "MASS",
+    "Candidate",
+    "NotSure",
+    "Prediction",
+    "Refusal",
+    "Result",
+    "Selection",
+    "credible_radius_km",
+]
 
 MASS: Final = 0.9
 """The share of the probability that `Prediction.radius_km` holds."""
@@ -51,6 +60,16 @@ class NotSure:
 
 
 @dataclass(frozen=True, slots=True)
+class Selection:
+    """How an estimate was chosen among candidates."""
+
+    by: str
+    """The selector's name."""
+    fallback: str | None = None
+    """Why the model's likeliest candidate stands in for an answer that a judge did not give; None if it did."""
+
+
+@dataclass(frozen=True, slots=True)
 class Prediction:
     """Where a picture was taken, as far as a model can tell."""
 
@@ -72,6 +91,9 @@ class Prediction:
     taken there. None if there was no region."""
     not_sure: NotSure | None = None
     """Set if the answer was asked to be sure and is not: then the circle is the answer, and not its centre."""
+
+    selection: Selection | None = None
+    """Set if a selector was asked for; otherwise the estimate is the place of least expected loss."""
 
     def __post_init__(self) -> None:
         _check_place(self.latitude, self.longitude)

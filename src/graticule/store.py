@@ -12,15 +12,17 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import mmap
 import os
 import sys
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from safetensors.torch import save
+from safetensors.torch import save, save_file
 from torch import Tensor
 
 from graticule.errors import InputError, ModelFormatError, ModelNotFoundError
@@ -28,14 +30,17 @@ from graticule.registry import OFFERS
 
 __all__ = [
     "ModelFolder",
+    "add_texts",
     "default_model",
     "installed_models",
     "make_folder",
     "models_folder",
     "pack",
     "save_folder",
+    "save_tensors",
     "shipped_models",
     "unpack",
+    "write_manifest",
     "write_whole",
 ]
 
@@ -107,11 +112,35 @@ class ModelFolder:
 
         They are views of the very bytes that were checked: a large part is in memory once.
         """
-        data = self._verified(name)
+        return self._tensors(name, self._verified(name), unpack)
+
+    def text(self, name: str) -> str | None:
+        """A further file of the model, such as calibration.json; None if it has none of that name."""
+        return self._verified(name).decode() if name in self._digests else None
+
+    def mapped(self, name: str) -> dict[str, Tensor]:
+        """The tensors of one file as they are stored, left on disk: pages come in as they are read, and go again.
+
+        They must not be written to. What was checked is the file that is mapped, whatever takes its name later.
+        """
         try:
-            return unpack(_views(data))
-        except (ValueError, KeyError, TypeError, RuntimeError) as error:
-            raise ModelFormatError(f"{self.path / name}: not a safetensors file ({error}).") from error
+            with (self.path / name).open("rb") as file:
+                self._check(name, hashlib.file_digest(file, "sha256").hexdigest())
+                data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except (OSError, ValueError) as error:
+            raise ModelFormatError(
+                f"{self.path / name}: missing or unreadable; get the model anew."
+            ) from error
+        return self._tensors(name, data, dict)
+
+    def data(self, name: str) -> bytearray:
+        """The bytes of one file."""
+        return self._verified(name)
+
+    @property
+    def digests(self) -> Mapping[str, str]:
+        """File name -> the SHA-256 that the manifest says it has."""
+        return self._digests
 
     def disk_bytes(self) -> int:
         """What the files of the model take on disk."""
@@ -134,12 +163,23 @@ class ModelFolder:
             raise ModelFormatError(
                 f"{self.path / name}: missing or unreadable; get the model anew."
             ) from error
-        if hashlib.sha256(data).hexdigest() != self._digests.get(name):
+        self._check(name, hashlib.sha256(data).hexdigest())
+        return data
+
+    def _check(self, name: str, digest: str) -> None:
+        if digest != self._digests.get(name):
             raise ModelFormatError(
                 f"{self.path / name}: its SHA-256 is not the manifest's: damaged, or of another model. "
                 "Get the model anew."
             )
-        return data
+
+    def _tensors(
+        self, name: str, data: bytearray | mmap.mmap, then: Callable[[dict[str, Tensor]], dict[str, Tensor]]
+    ) -> dict[str, Tensor]:
+        try:
+            return then(_views(data))
+        except (ValueError, KeyError, TypeError, RuntimeError) as error:
+            raise ModelFormatError(f"{self.path / name}: not a safetensors file ({error}).") from error
 
 
 def _object(data: bytes | bytearray, path: Path) -> dict[str, Any]:
@@ -152,7 +192,7 @@ def _object(data: bytes | bytearray, path: Path) -> dict[str, Any]:
     return content
 
 
-def _views(data: bytearray) -> dict[str, Tensor]:
+def _views(data: bytearray | mmap.mmap) -> dict[str, Tensor]:
     """The tensors of a safetensors file, as views of its bytes.
 
     The library's own reader would copy each. Format: https://github.com/huggingface/safetensors#format; what it
@@ -175,15 +215,20 @@ def _views(data: bytearray) -> dict[str, Tensor]:
         count = math.prod(shape)
         if first != at or count < 0 or last - first != count * dtype.itemsize:
             raise ValueError(f"{name!r} is not where the header says")
-        tensors[name] = (
-            torch.frombuffer(data, dtype=dtype, count=count, offset=begin + first).view(shape)
-            if count
-            else torch.empty(shape, dtype=dtype)
-        )
+        tensors[name] = _view(data, dtype, count, begin + first).view(shape)
         at = last
     if at != len(data) - begin:
         raise ValueError("bytes are left over")
     return tensors
+
+
+def _view(data: bytearray | mmap.mmap, dtype: torch.dtype, count: int, offset: int) -> Tensor:
+    if not count:
+        return torch.empty(0, dtype=dtype)
+    with warnings.catch_warnings():
+        # torch has no tensors that can't be written to, and says so of those mapped from a file.
+        warnings.filterwarnings("ignore", message="The given buffer is not writable")
+        return torch.frombuffer(data, dtype=dtype, count=count, offset=offset)
 
 
 def save_folder(
@@ -193,6 +238,7 @@ def save_folder(
     *,
     packing: Mapping[str, Packing] | None = None,
     texts: Mapping[str, str] | None = None,
+    written: Mapping[str, str] | None = None,
 ) -> None:
     """Write a model folder; the manifest comes last, so a half-written folder is not a model.
 
@@ -202,11 +248,12 @@ def save_folder(
         parts: file name without ending -> tensors.
         packing: file name -> how its matrices are stored; float16 where not said.
         texts: further files, such as MODEL_CARD.md.
+        written: file name -> SHA-256 of what already lies there, because it is too large for memory.
     """
     path.mkdir(parents=True, exist_ok=True)
     (path / "manifest.json").unlink(missing_ok=True)
     for stale in path.glob("*.safetensors"):
-        if stale.stem not in parts:
+        if stale.stem not in parts and stale.name not in (written or {}):
             stale.unlink()
 
     def files() -> Iterator[tuple[str, bytes]]:
@@ -217,10 +264,51 @@ def save_folder(
         for name, text in (texts or {}).items():
             yield name, text.encode()
 
-    digests: dict[str, str] = {}
+    digests = dict(written or {})
     for name, data in files():
         write_whole(path / name, data)
         digests[name] = hashlib.sha256(data).hexdigest()
+    write_manifest(path, digests)
+
+
+def add_texts(path: Path, texts: Mapping[str, str]) -> None:
+    """Put further files into a model folder, or others in their place; all else stays as it is.
+
+    Stopped half-way, it leaves a folder that says it is damaged; the same call again mends it.
+
+    Raises:
+        ModelNotFoundError: there is no model at that path.
+        ModelFormatError: its manifest is damaged.
+        InputError: nothing can be written there.
+    """
+    digests = ModelFolder.find(path)._digests
+    make_folder(path)
+    for name, text in texts.items():
+        write_whole(path / name, text.encode())
+        digests[name] = hashlib.sha256(text.encode()).hexdigest()
+    write_manifest(path, digests)
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], *, metadata: dict[str, str] | None = None) -> str:
+    """Write a safetensors file from where the tensors lie, without a copy of all in memory; it appears whole.
+
+    Returns:
+        Its SHA-256.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, part, metadata=metadata)
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    return digest
+
+
+def write_manifest(path: Path, digests: Mapping[str, str]) -> None:
+    """Make a folder readable: file name -> SHA-256 of every file but the manifest itself."""
     manifest = {"format": FORMAT, "files": dict(sorted(digests.items()))}
     write_whole(path / "manifest.json", (json.dumps(manifest, indent=2) + "\n").encode())
 
@@ -327,7 +415,7 @@ def make_folder(path: Path) -> None:
         )
 
 
-def write_whole(path: Path, data: bytes) -> None:
+def write_whole(path: Path, data: bytes | memoryview) -> None:
     """Write a file so that a reader, or a crash, sees the old one or the new one and never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")

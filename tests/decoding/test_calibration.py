@@ -88,13 +88,20 @@ def test_regions_are_asked_for_at_the_mass_that_was_found():
 def test_circles_are_scaled():
     found = density(model(), query())
     points = found.point()
-    calibration = fitted(circles=(0.5,) * 89 + (0.25,) * 9 + (None,))
+    calibration = fitted(circles=(0.25,) * 89 + (0.5,) * 9 + (None,))
     np.testing.assert_allclose(
-        calibration.radius_km(found, points, coverage=0.5), found.radius_km(points, mass=0.5) / 2
+        calibration.radius_km(found, points, coverage=0.5), found.radius_km(points, mass=0.5) / 4
     )
-    np.testing.assert_allclose(calibration.radius_km(found, points), found.radius_km(points, mass=0.9) / 4)
+    np.testing.assert_allclose(calibration.radius_km(found, points), found.radius_km(points, mass=0.9) / 2)
     for unknown in (0.99, 0.995):
         assert (calibration.radius_km(found, points, coverage=unknown) == EARTH_HALF_ROUND_KM).all()
+
+
+def test_circles_never_shrink_as_more_is_asked_of_them():
+    found = density(model(), query())
+    radii = fitted(circles=(1.0,) * 89 + (0.01,) * 10).radii_km(found, found.point())
+    assert (np.diff(radii, axis=1) >= 0).all()
+    assert (radii[:, 95] == radii[:, 88]).all()
 
 
 def test_no_circle_is_larger_than_the_earth():

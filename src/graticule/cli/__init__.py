@@ -20,10 +20,13 @@ import typer
 
 from graticule.cli import (
     align,
+    calibrate,
     data,
     demo,
     evaluate,
     extract,
+    fit,
+    index,
     locate,
     models,
     orbit,
@@ -51,8 +54,11 @@ app.add_typer(orbit.app, name="orbit")
 app.add_typer(data.app, name="data")
 app.add_typer(train.app, name="train")
 app.command()(extract.extract)
+app.command()(index.index)
 app.command()(align.align)
+app.command()(fit.fit)
 app.command()(reward.reward)
+app.command()(calibrate.calibrate)
 app.command()(variogram.variogram)
 app.command()(demo.demo)
 

@@ -9,6 +9,8 @@ import typer
 
 __all__ = ["locate"]
 
+SAMPLING, CHOOSING = "Sampling", "Choosing among candidates"
+
 
 def locate(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Pictures, or folders of pictures.")],
@@ -20,11 +22,20 @@ def locate(
         ),
     ] = None,
     decode: Annotated[
-        Literal["greedy", "beam"],
+        Literal["greedy", "beam", "sample"],
         typer.Option(
-            help="How cells are searched: [b]greedy[/b] is faster, [b]beam[/b] sees more candidates."
+            help="How cells are searched: [b]greedy[/b] is faster, [b]beam[/b] sees more candidates, [b]sample[/b] "
+            "draws them."
         ),
     ] = "beam",
+    select: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Choose among candidates by log-probability, similarity, minimum-risk, reward, fusion or judge; else "
+            "the place of least expected loss is the answer.",
+        ),
+    ] = None,
     top_k: Annotated[int, typer.Option(metavar="K", min=1, help="Candidates a picture, at most.")] = 5,
     within: Annotated[
         list[str] | None,
@@ -45,6 +56,60 @@ def locate(
     radius: Annotated[
         float | None, typer.Option(metavar="KM", help="The distance that --min-confidence is about.")
     ] = None,
+    samples: Annotated[
+        int,
+        typer.Option(
+            metavar="N", min=1, help="Places that [b]sample[/b] draws a picture.", rich_help_panel=SAMPLING
+        ),
+    ] = 30,
+    temperature: Annotated[
+        float, typer.Option(metavar="X", help="Below 1 for likelier places.", rich_help_panel=SAMPLING)
+    ] = 0.7,
+    top_p: Annotated[
+        float,
+        typer.Option(
+            metavar="P", help="Only tokens that together hold this share.", rich_help_panel=SAMPLING
+        ),
+    ] = 1.0,
+    distinct: Annotated[
+        bool, typer.Option("--distinct", help="Each place at most once.", rich_help_panel=SAMPLING)
+    ] = False,
+    seed: Annotated[
+        int,
+        typer.Option(metavar="N", min=0, help="The same seed, the same places.", rich_help_panel=SAMPLING),
+    ] = 0,
+    reward: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            exists=True,
+            file_okay=False,
+            help="What [b]graticule reward[/b] wrote, for --select reward.",
+            rich_help_panel=CHOOSING,
+        ),
+    ] = None,
+    judge: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="A server with a multimodal language model that looks at the pictures. They are sent there.",
+            rich_help_panel=CHOOSING,
+        ),
+    ] = None,
+    judge_model: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The model, as the server names it.", rich_help_panel=CHOOSING),
+    ] = None,
+    judge_mode: Annotated[
+        Literal["pool", "free"],
+        typer.Option(help="Pick a candidate, or name a place of its own.", rich_help_panel=CHOOSING),
+    ] = "pool",
+    judge_key: Annotated[
+        str | None,
+        typer.Option(
+            metavar="VARIABLE", help="The environment variable that holds the key.", rich_help_panel=CHOOSING
+        ),
+    ] = None,
     format: Annotated[
         Literal["table", "jsonl", "csv", "geojson"], typer.Option(help="What is written.")
     ] = "table",
@@ -61,20 +126,32 @@ def locate(
     """
     if (min_confidence is None) != (radius is None):
         raise typer.BadParameter("give --min-confidence and --radius together, or neither")
+    if (judge is None) != (judge_model is None):
+        raise typer.BadParameter("give --judge and --judge-model together, or neither")
 
     from graticule.cli.present import Tally, present
     from graticule.cli.progress import progress
+    from graticule.decoding.judge.config import JudgeConfig, what_leaves
+    from graticule.decoding.sample import Sampling
     from graticule.images.batches import walk
     from graticule.locator import Geolocator
     from graticule.store import default_model
 
     geolocator = Geolocator.load(model or default_model())
+    asked = None
+    if judge is not None and judge_model is not None:
+        asked = JudgeConfig(url=judge, model=judge_model, mode=judge_mode, api_key_env=judge_key)
+        typer.echo(f"graticule: {what_leaves(asked)}", err=True)
+    drawn = Sampling(count=samples, temperature=temperature, top_p=top_p, distinct=distinct, seed=seed)
     pictures = walk(paths)
     tally = Tally()
     with progress("Locating", total=len(pictures), quiet=format != "table" and output is None) as advance:
         results = geolocator.locate(
             pictures,
-            decode=decode,
+            decode=drawn if decode == "sample" else decode,
+            select=select,
+            reward=reward,
+            judge=asked,
             top_k=top_k,
             within=within or None,
             min_confidence=min_confidence,

@@ -10,7 +10,14 @@ from typing import Final, TextIO
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from graticule.output import WRITERS, atomic_text, candidates_table, region_warnings, results_table
+from graticule.output import (
+    WRITERS,
+    atomic_text,
+    candidates_table,
+    fallback_warnings,
+    region_warnings,
+    results_table,
+)
 from graticule.prediction import Prediction, Refusal, Result
 
 __all__ = ["Tally", "present", "show_table"]
@@ -20,10 +27,10 @@ _FILE_WIDTH: Final = 120
 
 
 class Tally:
-    """Lets results through and remembers the refusals."""
+    """Lets results through and remembers the refusals, and how many answers a judge left to the model."""
 
     def __init__(self) -> None:
-        self.answered = 0
+        self.answered = self.fallbacks = 0
         self.refusals: list[Refusal] = []
 
     def __call__(self, results: Iterable[Result]) -> Iterator[Result]:
@@ -33,14 +40,20 @@ class Tally:
                 self.refusals.append(result)
             else:
                 self.answered += 1
+                self.fallbacks += result.selection is not None and result.selection.fallback is not None
             yield result
 
     def report(self, *, in_output: bool) -> None:
-        """Say on stderr what was refused.
+        """Say on stderr what was refused, and what a judge did not answer.
 
         Args:
             in_output: The output holds every reason already: the count is enough.
         """
+        if self.fallbacks:
+            print(
+                f"graticule: {self.fallbacks} of {self.answered} answers are the model's own: the judge gave none",
+                file=sys.stderr,
+            )
         if not self.refusals:
             return
         if not in_output:
@@ -86,7 +99,7 @@ def show_table(*tables: RenderableType, output: Path | None = None) -> None:
 
 def _tables(results: list[Result], model: str, purpose: str) -> list[RenderableType]:
     tables: list[RenderableType] = [results_table(results, model=model, purpose=purpose)]
-    if warnings := region_warnings(results):
+    if warnings := region_warnings(results) + fallback_warnings(results):
         tables.append(Text("\n".join(warnings), style="yellow"))
     if len(results) == 1 and isinstance(results[0], Prediction):
         tables.append(candidates_table(results[0]))

@@ -1,9 +1,10 @@
-"""Making a model's probabilities keep their word: a temperature for each token, and regions of the size that holds.
+"""Making a model's probabilities keep their word.
 
-Two corrections, each for what the other can't mend. Temperatures sharpen or soften the distributions themselves, so
-that a cell said to be as likely as another is. Regions of given probability are then asked for at the mass that
-was found, on pictures with known places, to cover as often as they say (split conformal prediction; Vovk et al.
-2005, Angelopoulos and Bates 2021). How they are fitted is told in `graticule.evaluation.calibration`.
+Three corrections, each for what the others can't mend. Temperatures sharpen or soften the next-token distributions,
+so that a cell said to be as likely as another is. A blend brings in what the alignment says of each place. Regions
+and circles of given probability are then asked for at the size that was found, on pictures with known places, to cover
+as often as they say (split conformal prediction; Vovk et al. 2005, Angelopoulos and Bates 2021). How all of it is
+fitted is told in `graticule.evaluation.calibration`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
+from graticule.alignment.contract import ImageLocationAlignment
+from graticule.decoding.blend import Blend, blended
 from graticule.decoding.density import HALF_WAY_ROUND_KM, Density, density
 from graticule.earth.cells import TokenScheme
 from graticule.errors import ConfigError, ModelFormatError
@@ -88,6 +91,7 @@ class Calibration(BaseModel):
         mass: Setting of `density`.
         width: Setting of `density`.
         temperatures: One for each token.
+        blend: How the alignment is heard; None where it is not.
         regions: For coverages of 1 to 99 %, the mass to ask a credible region for.
         circles: For coverages of 1 to 99 %, what to multiply the radius of that mass with; None where no circle
             short of the whole Earth is known to hold so often.
@@ -101,6 +105,7 @@ class Calibration(BaseModel):
     mass: float = Field(gt=0, le=1)
     width: int = Field(gt=0)
     temperatures: tuple[float, ...]
+    blend: Blend | None = None
     regions: tuple[float, ...] = Field(min_length=STEPS, max_length=STEPS)
     circles: tuple[float | None, ...] = Field(min_length=STEPS, max_length=STEPS)
 
@@ -135,23 +140,45 @@ class Calibration(BaseModel):
         """The calibration as a JSON object."""
         return self.model_dump_json(indent=2) + "\n"
 
-    def apply(self, model: CellModel[StateT]) -> Calibrated[StateT]:
-        """The model with its temperatures.
+    def apply(self, model: CellModel[StateT]) -> CellModel[StateT]:
+        """The model with its temperatures; the model itself if these change nothing.
 
         Raises:
             ConfigError: The model has another number of tokens.
         """
-        return Calibrated(model, self.temperatures)
+        unchanged = self.temperatures == (1.0,) * model.scheme.length
+        return model if unchanged else Calibrated(model, self.temperatures)
 
-    def density(self, model: CellModel[StateT], query: Query, *, mask: CellMask | None = None) -> Density:
+    def density(
+        self,
+        model: CellModel[StateT],
+        query: Query,
+        *,
+        alignment: ImageLocationAlignment | None = None,
+        mask: CellMask | None = None,
+    ) -> Density:
         """The calibrated distribution over the Earth; see `graticule.decoding.density.density`.
 
         Args:
             model: The model itself, without its temperatures.
             query: B pictures.
+            alignment: The one that made the query; needed if there is a blend.
             mask: Where the pictures may be.
         """
-        return density(self.apply(model), query, mass=self.mass, width=self.width, mask=mask)
+        found = density(self.apply(model), query, mass=self.mass, width=self.width, mask=mask)
+        return self.pooled(found, query, alignment)
+
+    def pooled(self, found: Density, query: Query, alignment: ImageLocationAlignment | None) -> Density:
+        """A density of the model with its temperatures, blended with what the alignment says.
+
+        Raises:
+            ConfigError: There is a blend and no alignment.
+        """
+        if self.blend is None:
+            return found
+        if alignment is None:
+            raise ConfigError("calibration: it blends in the alignment, but none was given; give the model's.")
+        return blended(found, query, alignment, self.blend)
 
     def credible(self, found: Density, coverage: float) -> NDArray[np.bool_]:
         """Which cells (B, C) make a region that holds the truth this often.
@@ -181,10 +208,13 @@ class Calibration(BaseModel):
         return self.radii_km(found, points)[:, step]
 
     def radii_km(self, found: Density, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The radii (B, 99) of circles that hold the truth in 1, 2, ... 99 % of pictures; see `radius_km`."""
+        """The radii (B, 99) of circles that hold the truth in 1, 2, ... 99 % of pictures; see `radius_km`.
+
+        They never shrink from one per cent to the next.
+        """
         factors = np.array([math.inf if factor is None else factor for factor in self.circles])
         radii = found.radii_km(points, np.arange(1, STEPS + 1) / (STEPS + 1))
-        return np.minimum(HALF_WAY_ROUND_KM, factors * radii)
+        return np.maximum.accumulate(np.minimum(HALF_WAY_ROUND_KM, factors * radii), axis=1)
 
 
 def _step(coverage: float) -> int:

@@ -120,16 +120,22 @@ class Density:
         return np.asarray(-(held * shares * np.log2(shares / np.where(held, self.area_km2, 1))).sum(axis=1))
 
     def best_cell(self, level: int) -> tuple[NDArray[np.uint64], NDArray[np.float64]]:
-        """The most probable cell of a level.
+        """The most probable cell of a level (B,), 0 where there is none; and its share (B,). See `best_cells`."""
+        cells, shares = self.best_cells(level, 1)
+        return cells[:, 0], shares[:, 0]
+
+    def best_cells(self, level: int, count: int) -> tuple[NDArray[np.uint64], NDArray[np.float64]]:
+        """The most probable cells of a level, best first.
 
         What lies in cells coarser than that is not counted: where within them is not known.
 
         Args:
             level: S2 level, 0 to 30.
+            count: How many, at most.
 
         Returns:
-            The cell of each picture (B,), 0 where there is none of that level; and its share of the
-            probability (B,).
+            Cells of each picture (B, K), 0 where there are no more of that level; and their shares of the
+            probability (B, K).
         """
         cells, levels, shares = self._along_curve
         last = np.uint64(1) << np.uint64(2 * (s2.MAX_LEVEL - level))
@@ -140,8 +146,10 @@ class Density:
         new[:, 1:] = ancestors[:, 1:] != ancestors[:, :-1]
         runs = np.zeros(cells.shape)
         runs[new] = np.add.reduceat(np.where(fine, shares, 0).ravel(), np.flatnonzero(new))
-        rows, best = np.arange(len(cells)), runs.argmax(axis=1)
-        return np.where(fine[rows, best], ancestors[rows, best], np.uint64(0)), runs[rows, best]
+        best = np.argsort(-np.where(new & fine, runs, -1.0), axis=1, kind="stable")[:, :count]
+        there = np.take_along_axis(new & fine, best, 1)
+        found = np.where(there, np.take_along_axis(ancestors, best, 1), np.uint64(0))
+        return found, np.where(there, np.take_along_axis(runs, best, 1), 0.0)
 
     def finest_cell(self, probability: float) -> tuple[NDArray[np.uint64], NDArray[np.float64]]:
         """The smallest cell that holds at least a probability: an answer as fine as the model is sure.
@@ -177,6 +185,18 @@ class Density:
         reach = (self.cells & -self.cells) - np.uint64(1)
         inside = (self.levels >= 0) & (self.cells - reach <= leaves) & (leaves <= self.cells + reach)
         return np.where(inside.any(axis=1), inside.argmax(axis=1), -1)
+
+    def weighed(self, mass: NDArray[np.float64]) -> Density:
+        """The same cells with other probabilities (B, C), the densest first again."""
+        thickness = np.where(self.levels >= 0, mass / np.where(self.area_km2 > 0, self.area_km2, 1), -np.inf)
+        order = np.argsort(-thickness, axis=1, kind="stable")
+        return Density(
+            cells=np.take_along_axis(self.cells, order, 1),
+            levels=np.take_along_axis(self.levels, order, 1),
+            mass=np.take_along_axis(mass, order, 1),
+            area_km2=np.take_along_axis(self.area_km2, order, 1),
+            lat_lon=np.take_along_axis(self.lat_lon, order[..., None], 1),
+        )
 
     def likeliest(self, count: int) -> NDArray[np.int64]:
         """The columns of the most probable cells (B, min(count, C)), best first."""

@@ -19,7 +19,48 @@ from graticule.errors import ConfigError
 from graticule.tokens.contract import CellModel, StateT
 from graticule.tokens.query import Query
 
-__all__ = ["sample", "sample_distinct", "uniforms"]
+__all__ = ["Sampling", "sample", "sample_distinct", "uniforms"]
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How places are drawn: the settings of `sample` and `sample_distinct`, which check them.
+
+    Attributes:
+        count: Samples a picture.
+        temperature: Divides each step's log-probabilities.
+        top_k: Only so many of the likeliest tokens at a step; None for all.
+        top_p: Only the likeliest tokens that hold this share at a step.
+        distinct: Each place at most once.
+        seed: 0 or more.
+    """
+
+    count: int = 30
+    temperature: float = 0.7
+    top_k: int | None = None
+    top_p: float = 1.0
+    distinct: bool = False
+    seed: int = 0
+
+    def draw(
+        self, model: CellModel[StateT], query: Query, *, keys: Tensor, mask: ChildMask | None = None
+    ) -> Candidates:
+        """Places of each picture; see `sample`.
+
+        Raises:
+            ConfigError: A setting is out of range.
+        """
+        return (sample_distinct if self.distinct else sample)(
+            model,
+            query,
+            count=self.count,
+            seed=self.seed,
+            temperature=self.temperature,
+            top_k=self.top_k,
+            top_p=self.top_p,
+            keys=keys,
+            mask=mask,
+        )
 
 
 def sample(

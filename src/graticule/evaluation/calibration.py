@@ -17,6 +17,8 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from graticule.alignment.contract import ImageLocationAlignment
+from graticule.decoding.blend import Blend, Evidence, blended, evidence
 from graticule.decoding.calibration import STEPS, Calibration
 from graticule.decoding.density import Density
 from graticule.earth import s2
@@ -35,6 +37,7 @@ __all__ = [
     "conformal_quantile",
     "coverage_table",
     "fit",
+    "fit_blend",
     "fit_temperature",
     "fit_temperatures",
     "observe",
@@ -49,6 +52,10 @@ COVERAGES = (0.5, 0.8, 0.9, 0.95)
 _BATCH = 128
 _NOMINAL = np.arange(1, STEPS + 1) / (STEPS + 1)
 _COLDEST, _HOTTEST = 0.05, 20.0
+_COMPARED = 64
+"""Cells of a picture that the alignment is asked about: more cost time, and bring little."""
+_THINNEST = 1e-15
+"""Probability per km2 that an impossible place is counted with: a millionth of an even spread over the Earth."""
 
 
 # --- Fitting -----------------------------------------------------------------------------------------------
@@ -61,13 +68,15 @@ def fit(
     lat_lon: NDArray[np.float64],
     name: str,
     fitted_on: str,
+    alignment: ImageLocationAlignment | None = None,
     mass: float = 0.95,
     width: int = 8,
 ) -> Calibration:
     """Learn to keep one's word, from pictures with known places.
 
-    Every other picture fits the temperatures. The rest fit regions and circles under these temperatures: had they
-    been fitted on the same pictures, regions would be a little too small.
+    Every other picture fits the temperatures and the blend; of these, what lowers the negative log-likelihood of the
+    true places is kept. The rest fit regions and circles under them: had they been fitted on the same pictures,
+    regions would be a little too small.
 
     Args:
         model: Any cell model, in eval mode if it has one.
@@ -75,6 +84,7 @@ def fit(
         lat_lon: Where they were taken, in degrees (N, 2).
         name: Of the model, for the record.
         fitted_on: The pictures in words, for the record.
+        alignment: The one that made the query; without it there is no blend.
         mass: Setting of `density`.
         width: Setting of `density`.
 
@@ -85,8 +95,21 @@ def fit(
     even, odd = slice(0, None, 2), slice(1, None, 2)
     raw = Calibration.none(model, mass=mass, width=width)
     temperatures = fit_temperatures(model, query[even], lat_lon=lat_lon[even])
-    sharpened = raw.model_copy(update={"temperatures": temperatures})
-    seen = observe(sharpened, model, query[odd], lat_lon=lat_lon[odd])
+    versions = [raw, raw.model_copy(update={"temperatures": temperatures})]
+    if alignment is not None:
+        versions += [
+            version.model_copy(
+                update={"blend": fit_blend(version, model, query[even], alignment, lat_lon=lat_lon[even])}
+            )
+            for version in versions
+        ]
+    sharpened = min(
+        versions,
+        key=lambda version: observe(
+            version, model, query[even], lat_lon=lat_lon[even], alignment=alignment
+        ).nats.mean(),
+    )
+    seen = observe(sharpened, model, query[odd], lat_lon=lat_lon[odd], alignment=alignment)
     regions = [conformal_quantile(seen.before, nominal) for nominal in _NOMINAL]
     circles = [
         conformal_quantile(seen.distance_km / radius, nominal)
@@ -166,6 +189,89 @@ def fit_temperature(log_probs: Tensor, tokens: Tensor) -> float:
     return math.exp((cold + hot) / 2)
 
 
+def fit_blend(
+    calibration: Calibration,
+    model: CellModel[StateT],
+    query: Query,
+    alignment: ImageLocationAlignment,
+    *,
+    lat_lon: NDArray[np.float64],
+) -> Blend | None:
+    """The weights of cell model and alignment under which the true places are likeliest.
+
+    They are fitted on the pictures whose true cell is among those compared; its negative log-share is convex in the
+    weights. The coarsest level is that of the model's last three which serves best.
+
+    Args:
+        calibration: With the temperatures, and no blend yet.
+        model: The model itself.
+        query: N pictures.
+        alignment: The one that made the query.
+        lat_lon: Where they were taken, in degrees (N, 2).
+
+    Returns:
+        None if the alignment has nothing to add.
+    """
+    found = [
+        (calibration.density(model, query[part]), query[part], lat_lon[part]) for part in _parts(len(lat_lon))
+    ]
+    blends = [_fit_blend(found, alignment, level) for level in model.scheme.levels[-3:]]
+
+    def nats(blend: Blend | None) -> float:
+        return float(
+            np.mean(
+                np.concatenate(
+                    [
+                        _nats(cells if blend is None else blended(cells, part, alignment, blend), places)
+                        for cells, part, places in found
+                    ]
+                )
+            )
+        )
+
+    return min([None, *(blend for blend in blends if blend is not None)], key=nats)
+
+
+def _fit_blend(
+    found: Sequence[tuple[Density, Query, NDArray[np.float64]]], alignment: ImageLocationAlignment, level: int
+) -> Blend | None:
+    """The best weights if the cells of this level and finer ones are compared; None if there are none."""
+    batches: list[tuple[Evidence, Tensor, Tensor]] = []
+    for cells, query, places in found:
+        seen = evidence(cells, query, alignment, coarsest_level=level, most=_COMPARED)
+        true = (seen.columns == cells.holding(*places.T)[:, None]) & seen.real
+        rows = torch.from_numpy(np.flatnonzero(true.any(axis=1)))
+        if len(rows):
+            batches.append((seen, rows, torch.from_numpy(true.argmax(axis=1))[rows]))
+    if not batches:
+        return None
+    weights = torch.tensor([1.0, 0.0], dtype=torch.float64, requires_grad=True)
+    search = torch.optim.LBFGS([weights], max_iter=100, line_search_fn="strong_wolfe")
+
+    def lost() -> Tensor:
+        search.zero_grad()
+        log_shares = [
+            seen.logits(weights[0], weights[1])[rows].log_softmax(1)[torch.arange(len(rows)), true]
+            for seen, rows, true in batches
+        ]
+        loss = -torch.cat(log_shares).mean()
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss
+
+    search.step(lost)  # type: ignore[no-untyped-call]
+    cells_weight, similarity = weights.tolist()
+    if not (cells_weight > 0 and similarity > 0):
+        return None
+    return Blend(cells=cells_weight, similarity=similarity, coarsest_level=level, most=_COMPARED)
+
+
+def _nats(found: Density, lat_lon: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Negative log-likelihood of the true places, per km2 (B,)."""
+    rows, column = np.arange(len(lat_lon)), found.holding(*lat_lon.T)
+    thickness = found.mass[rows, column] / found.total / found.area_km2[rows, column]
+    return -np.log(np.maximum(thickness, _THINNEST))
+
+
 def conformal_quantile(scores: ArrayLike, coverage: float) -> float:
     """The score that a further picture stays at or below with a probability of at least `coverage`.
 
@@ -192,6 +298,7 @@ class Outcomes:
         calibration: What they were made under.
         before: (N,), share of the probability in cells denser than the one that holds the truth.
         searched_km2: (N,), area of these cells and that one: how much ground a search would cover to find it.
+        nats: (N,), negative log-likelihood of the truth per km2; an impossible place counts as one of 1e-15.
         distance_km: (N,), between the answer and the truth.
         radius_km: (N, 99), of circles asked to hold the truth in 1 to 99 % of pictures.
         region_km2: (N, 4), areas of regions asked to hold it as often as `COVERAGES` say.
@@ -205,6 +312,7 @@ class Outcomes:
     calibration: Calibration
     before: NDArray[np.float64]
     searched_km2: NDArray[np.float64]
+    nats: NDArray[np.float64]
     distance_km: NDArray[np.float64]
     radius_km: NDArray[np.float64]
     region_km2: NDArray[np.float64]
@@ -227,7 +335,12 @@ class Outcomes:
 
 
 def observe(
-    calibration: Calibration, model: CellModel[StateT], query: Query, *, lat_lon: NDArray[np.float64]
+    calibration: Calibration,
+    model: CellModel[StateT],
+    query: Query,
+    *,
+    lat_lon: NDArray[np.float64],
+    alignment: ImageLocationAlignment | None = None,
 ) -> Outcomes:
     """Make the densities of pictures with known places, and hold them against these.
 
@@ -236,6 +349,7 @@ def observe(
         model: The model itself, without temperatures.
         query: N pictures.
         lat_lon: Where they were taken, in degrees (N, 2).
+        alignment: The one that made the query; needed if the calibration has a blend.
 
     Raises:
         InputError: There are no pictures, or places for another number of them.
@@ -244,15 +358,16 @@ def observe(
     levels = model.scheme.levels
     columns: list[tuple[NDArray[np.float64], ...]] = []
     for part in _parts(len(lat_lon)):
-        found = calibration.density(model, query[part])
+        found = calibration.density(model, query[part], alignment=alignment)
         columns.append(_outcome(calibration, found, levels, lat_lon[part]))
-    before, searched, distance, radius, region, entropy, resolved, confidence, right = (
+    before, searched, nats, distance, radius, region, entropy, resolved, confidence, right = (
         np.concatenate(column) for column in zip(*columns, strict=True)
     )
     return Outcomes(
         calibration=calibration,
         before=before,
         searched_km2=searched,
+        nats=nats,
         distance_km=distance,
         radius_km=radius,
         region_km2=region,
@@ -276,6 +391,7 @@ def _outcome(
     return (
         found.before[rows, column],
         found.area_km2.cumsum(axis=1)[rows, column],
+        _nats(found, lat_lon),
         haversine_km(*point.T, *lat_lon.T),
         calibration.radii_km(found, point),
         np.stack([(found.area_km2 * calibration.credible(found, c)).sum(axis=1) for c in COVERAGES], axis=1),

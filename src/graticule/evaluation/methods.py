@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias, get_args
+from typing import Final, TypeAlias, get_args
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from graticule.evaluation.baselines import FlatClassifier, neighbour_vote
-from graticule.locator import Decode, answers, search
+from graticule.locator import Decode, answers
 from graticule.model import Model
 from graticule.retrieval.exact import ExactIndex
 
-__all__ = ["Method", "baselines", "decodings"]
+__all__ = ["GALLERY_FREE", "Method", "baselines", "decodings"]
 
 Method: TypeAlias = Callable[[Tensor], Tensor]
 """(B, F) features -> (B, 2) degrees."""
 
+GALLERY_FREE: Final = "flat classifier"
+"""The baseline that does not ask the gallery."""
 NEIGHBOURS = 15
 """k of the vote, for models whose cell model reads no neighbours itself."""
 _BATCH = 256
@@ -28,11 +31,9 @@ def decodings(model: Model) -> dict[str, Method]:
 
     def method(decode: Decode) -> Method:
         def answer(features: Tensor) -> Tensor:
-            points = []
-            for part in torch.split(features, _BATCH):
-                found = search(model, model.query_of_features(part), decode)
-                points.append(answers(found[-1], model.cell_model.scheme))
-            return torch.cat(points)
+            parts = torch.split(features, _BATCH)
+            points = [answers(model, model.query_of_features(part), decode) for part in parts]
+            return torch.from_numpy(np.concatenate(points))
 
         return answer
 
@@ -58,5 +59,5 @@ def baselines(model: Model) -> dict[str, Method]:
     methods["gallery retrieval"] = retrieve
     classifier = model.extras.get("baseline-classifier")
     if classifier is not None:
-        methods["flat classifier"] = FlatClassifier.restored(classifier).answer
+        methods[GALLERY_FREE] = FlatClassifier.restored(classifier).answer
     return methods

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeAlias
@@ -15,19 +15,18 @@ from torch import Tensor
 
 from graticule.data.orbit.mosaic import Mosaic
 from graticule.data.orbit.views import Split, Views, poses
+from graticule.data.records import read_picture
 from graticule.data.truth import read_truth
 from graticule.encoders.contract import ImageEncoder
 from graticule.errors import InputError, PictureError
 from graticule.evaluation.metrics import PUBLISHED_KM, THRESHOLDS_KM
-from graticule.images.batches import read_batches
+from graticule.evaluation.places import LEVELS, Labels, label_column
+from graticule.images.batches import decode_batches, read_batches
 from graticule.images.open import open_picture
 
-__all__ = ["Labels", "OrbitPictures", "Pictures", "TruthPictures", "encode"]
+__all__ = ["OrbitPictures", "Pictures", "SourcePictures", "TruthPictures", "encode"]
 
 _BATCH = 256
-
-Labels: TypeAlias = Mapping[str, Sequence[str | None]]
-"""What is said of each picture: `country`, `region`, `sub_region`, `city`, `author`; a missing one may be left out."""
 
 Prepare: TypeAlias = Callable[[Image.Image], NDArray[np.uint8]] | None
 
@@ -108,11 +107,13 @@ class OrbitPictures:
         mosaic: What they look at.
         split: Which stream of views.
         views: How many.
+        first: The number of the first.
     """
 
     mosaic: Mosaic
     split: Split
     views: int
+    first: int = 0
 
     thresholds = THRESHOLDS_KM
 
@@ -129,24 +130,28 @@ class OrbitPictures:
     @property
     def ids(self) -> Sequence[str]:
         """The number of each view."""
-        return [f"{self.split} view {number}" for number in range(self.views)]
+        return [f"{self.split} view {number}" for number in self._numbers]
 
     @property
     def lat_lon(self) -> NDArray[np.float64]:
         """The middle of each view, in degrees (N, 2)."""
-        pose = poses(self.split, np.arange(self.views))
+        pose = poses(self.split, self._numbers)
         return torch.stack([pose.lat, pose.lon], dim=1).numpy()
 
     def batches(self, size: int, prepare: Prepare) -> Iterator[Sequence[NDArray[np.uint8] | PictureError]]:
         """Their pixels; a view needs no preparing."""
         camera = Views(self.mosaic, self.split, size=size)
-        for start in range(0, self.views, _BATCH):
-            yield list(camera.batch(np.arange(start, min(start + _BATCH, self.views)))[0].numpy())
+        for numbers in np.split(self._numbers, range(_BATCH, self.views, _BATCH)):
+            yield list(camera.batch(numbers)[0].numpy())
 
     def image(self, row: int) -> Image.Image:
         """One view, larger than the model saw it."""
-        pixels, _ = Views(self.mosaic, self.split, size=160).batch(np.array([row]))
+        pixels, _ = Views(self.mosaic, self.split, size=160).batch(self._numbers[row : row + 1])
         return Image.fromarray(pixels[0].permute(1, 2, 0).numpy())
+
+    @property
+    def _numbers(self) -> NDArray[np.int64]:
+        return np.arange(self.first, self.first + self.views)
 
 
 class TruthPictures:
@@ -179,3 +184,56 @@ class TruthPictures:
     def image(self, row: int) -> Image.Image:
         """One of the files."""
         return open_picture(self.paths[row])
+
+
+class SourcePictures:
+    """What a source of the registry holds, read in place."""
+
+    thresholds = PUBLISHED_KM
+
+    def __init__(self, name: str, path: Path, split: str | None = None) -> None:
+        """Scan the source.
+
+        Args:
+            name: One of `graticule.registry.SOURCES`.
+            path: Its folder.
+            split: Which part, for a source with splits.
+
+        Raises:
+            ConfigError: There is no such source.
+            InputError: There is no such folder or split, or its table can't be used, or names no usable picture.
+            MissingExtraError: pyarrow is not installed.
+        """
+        from graticule.data.sources.contract import open_source
+
+        scan = open_source(name, path, split)
+        if not scan.records.num_rows:
+            raise InputError(
+                f"{path}: no picture of {name} can be used; `graticule data check {name} {path}` says why."
+            )
+        self.words = f"{name}, {split}" if split else name
+        self.path = path
+        self.ids: Sequence[str] = scan.records["id"].to_pylist()
+        self.lat_lon = np.stack([scan.records[axis].to_numpy() for axis in ("latitude", "longitude")], axis=1)
+        self.labels: Labels = {
+            label: label_column(scan.records[label])
+            for label in (*LEVELS, "author")
+            if scan.records[label].null_count < scan.records.num_rows
+        }
+        self._where = scan.records.select(["container", "member", "offset", "size"])
+
+    def batches(self, size: int, prepare: Prepare) -> Iterator[Sequence[NDArray[np.uint8] | PictureError]]:
+        """Their pixels."""
+        batches = decode_batches(
+            range(len(self.ids)), self._open, size, batch_size=_BATCH, ahead=2 * _BATCH, prepare=prepare
+        )
+        for batch in batches:
+            yield [pixels for _, pixels in batch]
+
+    def image(self, row: int) -> Image.Image:
+        """One of them."""
+        return self._open(row, None)
+
+    def _open(self, row: int, shortest: int | None) -> Image.Image:
+        [where] = self._where.slice(row, 1).to_pylist()
+        return open_picture(read_picture(self.path, where), name=self.ids[row], shortest=shortest)

@@ -1,0 +1,154 @@
+"""An answer chosen among candidates by a named selector, where the place of least expected loss is not wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from graticule.decoding.candidates import Candidates
+from graticule.decoding.constrain import CellMask
+from graticule.decoding.judge.client import Judge
+from graticule.decoding.judge.verdict import JudgeCandidate
+from graticule.decoding.select import Selector
+from graticule.decoding.select.fusion import Fused
+from graticule.decoding.select.probability import LogProbability
+from graticule.decoding.select.reward import Reward
+from graticule.decoding.select.risk import MinimumRisk
+from graticule.decoding.select.similarity import Similarity
+from graticule.errors import ConfigError
+from graticule.model import Model
+from graticule.prediction import Selection
+from graticule.registry import SELECTORS
+from graticule.tokens.query import Query
+from graticule.tokens.reward import RewardModel
+
+__all__ = ["Chooser"]
+
+OFFERED = 10
+"""Candidates that a judge chooses among."""
+
+
+@dataclass(frozen=True)
+class Chooser:
+    """Picks one candidate a picture.
+
+    Attributes:
+        name: One of `registry.SELECTORS`.
+        selector: What scores the candidates; None for a judge.
+        judge: Whom to ask; None for the others.
+    """
+
+    name: str
+    selector: Selector | None
+    judge: Judge | None = None
+
+    @classmethod
+    def named(
+        cls, name: str, model: Model, *, reward: Path | None = None, judge: Judge | None = None
+    ) -> Chooser:
+        """The selector of that name, for a model.
+
+        Args:
+            name: One of `registry.SELECTORS`.
+            model: Whose candidates are chosen among.
+            reward: A folder that `graticule reward` wrote; for `reward`, and for a `fusion` that weighs it.
+            judge: For `judge`.
+
+        Raises:
+            ConfigError: There is no such selector, or it lacks what it needs.
+        """
+        SELECTORS.find(name)
+        if name == "judge":
+            if judge is None:
+                raise ConfigError("select judge: no server is named; give the URL of one and its model.")
+            return cls(name, None, judge)
+        if name != "fusion":
+            return cls(name, _selector(name, model, reward))
+        if model.fusion is None:
+            raise ConfigError(
+                f"select fusion: {model.config.name} holds no fusion.json; `graticule calibrate` fits one."
+            )
+        parts = {part: _selector(part, model, reward) for part in model.fusion.weights}
+        return cls(name, Fused(model.fusion, parts))
+
+    def choose(
+        self,
+        query: Query,
+        found: Candidates,
+        model: Model,
+        *,
+        paths: Sequence[str],
+        mask: CellMask | None = None,
+    ) -> tuple[NDArray[np.float64], list[Selection]]:
+        """One place a picture.
+
+        Args:
+            query: B pictures.
+            found: Their candidates.
+            model: Whose they are.
+            paths: The picture files; what a judge is shown.
+            mask: Where the answers must lie.
+
+        Returns:
+            Latitudes and longitudes in degrees (B, 2), NaN where no candidate is an answer; and how each was chosen.
+        """
+        scheme = model.cell_model.scheme
+        places, possible = found.lat_lon(scheme), found.log_probs.isfinite().cpu()
+        if mask is not None:
+            places, shares = mask.places(found.tokens)
+            possible &= shares > 0
+        if self.judge is not None:
+            return self._judged(self.judge, paths, places, found.log_probs.cpu().exp(), possible)
+        assert self.selector is not None
+        scores = self.selector(query, found, scheme).cpu().double().masked_fill(~possible, -torch.inf)
+        chosen = places[torch.arange(len(places)), scores.argmax(1)]
+        points = torch.where(possible.any(1)[:, None], chosen, torch.nan).numpy()
+        return points, [Selection(by=self.name)] * len(points)
+
+    def _judged(
+        self, judge: Judge, paths: Sequence[str], places: Tensor, shares: Tensor, possible: Tensor
+    ) -> tuple[NDArray[np.float64], list[Selection]]:
+        points = np.full((len(paths), 2), np.nan)
+        selections = [Selection(by=self.name)] * len(paths)
+        asked = torch.nonzero(possible.any(1))[:, 0].tolist()
+        offered = []
+        for row in asked:
+            best = torch.nonzero(possible[row])[:OFFERED, 0]
+            offered.append(
+                [
+                    JudgeCandidate(lat, lon, share)
+                    for (lat, lon), share in zip(
+                        places[row, best].tolist(), shares[row, best].tolist(), strict=True
+                    )
+                ]
+            )
+        for row, verdict in zip(
+            asked, judge.judge([Path(paths[row]) for row in asked], offered), strict=True
+        ):
+            points[row] = verdict.latitude, verdict.longitude
+            selections[row] = Selection(
+                by=self.name, fallback=verdict.why if verdict.how == "fallback" else None
+            )
+        return points, selections
+
+
+def _selector(name: str, model: Model, reward: Path | None) -> Selector:
+    if name == "similarity":
+        return Similarity(model.alignment)
+    if name == "minimum-risk":
+        return MinimumRisk()
+    if name == "log-probability":
+        return LogProbability()
+    if name == "reward":
+        if reward is None:
+            raise ConfigError(
+                "select reward: no reward model is named; give the folder that `graticule reward` wrote."
+            )
+        return Reward(RewardModel.from_folder(reward))
+    raise ConfigError(f"select {name}: can't be part of a fusion here; fit one of the others anew.")

@@ -1,0 +1,80 @@
+"""`graticule calibrate`: teach a model how far to trust itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+__all__ = ["calibrate"]
+
+_FIRST_VIEW = 400_000
+"""Validation views from here on have chosen no weights."""
+
+
+def calibrate(
+    model: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="A model folder; what is learnt is kept in it.")
+    ],
+    *,
+    source: Annotated[
+        Literal["orbit"] | None, typer.Option(help="Fit on views of the embedded world.")
+    ] = None,
+    views: Annotated[int, typer.Option(metavar="N", min=1, help="How many views of the source.")] = 16_384,
+    images: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", exists=True, file_okay=False, help="Fit on these pictures."),
+    ] = None,
+    truth: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CSV", exists=True, dir_okay=False, help="Their places: path, latitude, longitude."
+        ),
+    ] = None,
+) -> None:
+    """Fit a model's probabilities, circles and fusion of selectors on pictures whose places are known.
+
+    Either [b]--source orbit[/b], or [b]--images DIR --truth CSV[/b]: pictures like those it will be asked about, and none
+    that it has learned from. FOLDER gets calibration.json and fusion.json, which [b]graticule locate[/b] follows.
+    """
+    if (source is None) == (images is None) or (images is None) != (truth is None):
+        raise typer.BadParameter("give either --source orbit, or --images DIR together with --truth CSV")
+
+    import numpy as np
+
+    from graticule.cli.progress import progress
+    from graticule.data.orbit.mosaic import Mosaic, training_mosaic_path
+    from graticule.evaluation.pictures import OrbitPictures, Pictures, TruthPictures, encode
+    from graticule.model import CALIBRATION, FUSION, Model
+    from graticule.store import add_texts
+    from graticule.training.calibrate import calibrate as fit
+
+    opened = Model.open(model)
+    pictures: Pictures
+    if images is not None and truth is not None:
+        pictures = TruthPictures(truth, images)
+    else:
+        pictures = OrbitPictures(Mosaic.open(training_mosaic_path()), "validation", views, _FIRST_VIEW)
+    with progress("Encoding", total=len(pictures.ids)) as advance:
+        features, rows = encode(pictures, opened.encoder, progress=advance)
+    # Files of a folder may be in order of time and place; halves of it must be alike.
+    order = np.random.default_rng(0).permutation(len(rows))
+    lat_lon = pictures.lat_lon[rows[order]]
+    calibration, fusion = fit(opened, features[order], lat_lon, fitted_on=f"{len(rows)} {pictures.words}")
+    add_texts(model, {CALIBRATION: calibration.to_json(), FUSION: fusion.to_json()})
+    blend = calibration.blend
+    typer.echo(f"{model}: calibrated on {calibration.fitted_on}")
+    typer.echo(f"  temperatures {', '.join(f'{t:.2f}' for t in calibration.temperatures)}")
+    typer.echo(
+        "  the alignment has nothing to add"
+        if blend is None
+        else f"  cells to the power {blend.cells:.2f}, the alignment to {blend.similarity:.2f}, from level "
+        f"{blend.coarsest_level}"
+    )
+    circle = calibration.circles[89]
+    typer.echo(
+        "  no circle short of the Earth is known to hold 90 %"
+        if circle is None
+        else f"  circles of 90 % are {circle:.2f} times as wide"
+    )
