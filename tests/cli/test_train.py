@@ -25,7 +25,7 @@ def test_stopped_and_resumed_it_makes_the_same_model(train, tmp_path, tiny_model
     for step in (1, 2):
         status, out, _ = train("--minutes", 0)
         assert status == 0
-        assert "stage 1 of 5: align" in out
+        assert "stage 1 of 6: align" in out
         assert "stopped; run the same command again to go on" in out
         assert (f"resumed at step {step - 1} of 6" in out) == (step > 1)
         assert list((tmp_path / "out").iterdir()) == []

@@ -101,17 +101,17 @@ def test_a_blend_without_its_alignment_is_refused():
 def test_fitted_weights_are_the_likeliest():
     model, query, lat_lon = world(200)
     raw = Calibration.none(model, mass=1.0, width=4)
-    best = fit_blend(raw, model, query, Globe(), lat_lon=lat_lon)
-    assert best is not None
+    best, told = fit_blend([(raw.density(model, query), query, lat_lon)], Globe(), coarsest_level=2)
 
     def nats(blend):
         changed = raw.model_copy(update={"blend": blend})
         return observe(changed, model, query, lat_lon=lat_lon, alignment=Globe()).nats.mean()
 
-    assert nats(best) < nats(None)
+    assert nats(best) == pytest.approx(told, rel=1e-9)
+    assert told < nats(None)
     for factor in (0.8, 1.25):
-        assert nats(best) <= nats(best.model_copy(update={"cells": best.cells * factor})) + 1e-9
-        assert nats(best) <= nats(best.model_copy(update={"similarity": best.similarity * factor})) + 1e-9
+        assert told <= nats(best.model_copy(update={"cells": best.cells * factor})) + 1e-9
+        assert told <= nats(best.model_copy(update={"similarity": best.similarity * factor})) + 1e-9
 
 
 def test_an_alignment_that_knows_nothing_is_not_heard():
@@ -120,10 +120,17 @@ def test_an_alignment_that_knows_nothing_is_not_heard():
     class Noise(Globe):
         def locations(self, lat_lon):
             # Any point, as long as it is none near the place.
-            return unit_vectors(lat_lon.double()[:, [0, 1]] * torch.tensor([-37.0, 53.0])).float()
+            return unit_vectors(lat_lon.double() * torch.tensor([-0.7, 53.0])).float()
 
-    blend = fit_blend(Calibration.none(model), model, query, Noise(), lat_lon=lat_lon)
-    assert blend is None or blend.similarity < 0.05
+    found = Calibration.none(model).density(model, query)
+    fitted = fit_blend([(found, query, lat_lon)], Noise(), coarsest_level=2)
+    assert fitted is None or fitted[0].similarity < 0.05
+
+
+def test_none_is_fitted_where_no_true_cell_is_compared():
+    model, query, lat_lon = world(3)
+    found = Calibration.none(model).density(model, query)
+    assert fit_blend([(found, query, lat_lon)], Globe(), coarsest_level=20) is None
 
 
 def test_a_fit_with_an_alignment_keeps_its_word_on_other_pictures():

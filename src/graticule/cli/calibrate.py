@@ -9,9 +9,6 @@ import typer
 
 __all__ = ["calibrate"]
 
-_FIRST_VIEW = 400_000
-"""Validation views from here on have chosen no weights."""
-
 
 def calibrate(
     model: Annotated[
@@ -35,8 +32,8 @@ def calibrate(
 ) -> None:
     """Fit a model's probabilities, circles and fusion of selectors on pictures whose places are known.
 
-    Either [b]--source orbit[/b], or [b]--images DIR --truth CSV[/b]: pictures like those it will be asked about, and none
-    that it has learned from. FOLDER gets calibration.json and fusion.json, which [b]graticule locate[/b] follows.
+    Either [b]--source orbit[/b], or [b]--images DIR --truth CSV[/b]: pictures like those it will be asked about, and
+    none that it has learned from. FOLDER gets calibration.json and fusion.json, which [b]graticule locate[/b] follows.
     """
     if (source is None) == (images is None) or (images is None) != (truth is None):
         raise typer.BadParameter("give either --source orbit, or --images DIR together with --truth CSV")
@@ -49,13 +46,14 @@ def calibrate(
     from graticule.model import CALIBRATION, FUSION, Model
     from graticule.store import add_texts
     from graticule.training.calibrate import calibrate as fit
+    from graticule.training.orbit import CALIBRATION_VIEW
 
     opened = Model.open(model)
     pictures: Pictures
     if images is not None and truth is not None:
         pictures = TruthPictures(truth, images)
     else:
-        pictures = OrbitPictures(Mosaic.open(training_mosaic_path()), "validation", views, _FIRST_VIEW)
+        pictures = OrbitPictures(Mosaic.open(training_mosaic_path()), "validation", views, CALIBRATION_VIEW)
     with progress("Encoding", total=len(pictures.ids)) as advance:
         features, rows = encode(pictures, opened.encoder, progress=advance)
     # Files of a folder may be in order of time and place; halves of it must be alike.

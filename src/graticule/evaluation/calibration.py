@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from graticule.alignment.contract import ImageLocationAlignment
-from graticule.decoding.blend import Blend, Evidence, blended, evidence
+from graticule.decoding.blend import Blend, Evidence, evidence
 from graticule.decoding.calibration import STEPS, Calibration
 from graticule.decoding.density import Density
 from graticule.earth import s2
@@ -52,6 +52,8 @@ COVERAGES = (0.5, 0.8, 0.9, 0.95)
 _BATCH = 128
 _NOMINAL = np.arange(1, STEPS + 1) / (STEPS + 1)
 _COLDEST, _HOTTEST = 0.05, 20.0
+_LEVELS = 3
+"""How many of the finest levels are tried as the coarsest that a blend compares."""
 _COMPARED = 64
 """Cells of a picture that the alignment is asked about: more cost time, and bring little."""
 _THINNEST = 1e-15
@@ -96,19 +98,10 @@ def fit(
     raw = Calibration.none(model, mass=mass, width=width)
     temperatures = fit_temperatures(model, query[even], lat_lon=lat_lon[even])
     versions = [raw, raw.model_copy(update={"temperatures": temperatures})]
-    if alignment is not None:
-        versions += [
-            version.model_copy(
-                update={"blend": fit_blend(version, model, query[even], alignment, lat_lon=lat_lon[even])}
-            )
-            for version in versions
-        ]
-    sharpened = min(
-        versions,
-        key=lambda version: observe(
-            version, model, query[even], lat_lon=lat_lon[even], alignment=alignment
-        ).nats.mean(),
-    )
+    likelier = [
+        _with_blend(version, model, query[even], alignment, lat_lon=lat_lon[even]) for version in versions
+    ]
+    sharpened, _ = min(likelier, key=lambda version: version[1])
     seen = observe(sharpened, model, query[odd], lat_lon=lat_lon[odd], alignment=alignment)
     regions = [conformal_quantile(seen.before, nominal) for nominal in _NOMINAL]
     circles = [
@@ -189,72 +182,72 @@ def fit_temperature(log_probs: Tensor, tokens: Tensor) -> float:
     return math.exp((cold + hot) / 2)
 
 
-def fit_blend(
+def _with_blend(
     calibration: Calibration,
     model: CellModel[StateT],
     query: Query,
-    alignment: ImageLocationAlignment,
+    alignment: ImageLocationAlignment | None,
     *,
     lat_lon: NDArray[np.float64],
-) -> Blend | None:
+) -> tuple[Calibration, float]:
+    """A calibration with the blend that serves it best, if any does; and its mean negative log-likelihood."""
+    parts = _parts(len(lat_lon))
+    found = [(calibration.density(model, query[part]), query[part], lat_lon[part]) for part in parts]
+    choices = [(calibration, float(np.mean(np.concatenate([_nats(cells, at) for cells, _, at in found]))))]
+    for level in model.scheme.levels[-_LEVELS:] if alignment is not None else ():
+        fitted = fit_blend(found, alignment, coarsest_level=level)  # type: ignore[arg-type]
+        if fitted is not None:
+            choices.append((calibration.model_copy(update={"blend": fitted[0]}), fitted[1]))
+    return min(choices, key=lambda choice: choice[1])
+
+
+def fit_blend(
+    found: Sequence[tuple[Density, Query, NDArray[np.float64]]],
+    alignment: ImageLocationAlignment,
+    *,
+    coarsest_level: int,
+) -> tuple[Blend, float] | None:
     """The weights of cell model and alignment under which the true places are likeliest.
 
     They are fitted on the pictures whose true cell is among those compared; its negative log-share is convex in the
-    weights. The coarsest level is that of the model's last three which serves best.
+    weights.
 
     Args:
-        calibration: With the temperatures, and no blend yet.
-        model: The model itself.
-        query: N pictures.
-        alignment: The one that made the query.
-        lat_lon: Where they were taken, in degrees (N, 2).
+        found: Batches: densities of the cell model, their queries, and the true places (B, 2) in degrees.
+        alignment: The one that made the queries.
+        coarsest_level: Cells of this level and finer ones are compared.
 
     Returns:
-        None if the alignment has nothing to add.
+        The blend, and the mean negative log-likelihood of all true places with it, in nats per km2. None if no true
+        cell is among those compared, or the alignment has nothing to add.
     """
-    found = [
-        (calibration.density(model, query[part]), query[part], lat_lon[part]) for part in _parts(len(lat_lon))
-    ]
-    blends = [_fit_blend(found, alignment, level) for level in model.scheme.levels[-3:]]
-
-    def nats(blend: Blend | None) -> float:
-        return float(
-            np.mean(
-                np.concatenate(
-                    [
-                        _nats(cells if blend is None else blended(cells, part, alignment, blend), places)
-                        for cells, part, places in found
-                    ]
-                )
-            )
-        )
-
-    return min([None, *(blend for blend in blends if blend is not None)], key=nats)
-
-
-def _fit_blend(
-    found: Sequence[tuple[Density, Query, NDArray[np.float64]]], alignment: ImageLocationAlignment, level: int
-) -> Blend | None:
-    """The best weights if the cells of this level and finer ones are compared; None if there are none."""
     batches: list[tuple[Evidence, Tensor, Tensor]] = []
+    nats, log_before = [], []
     for cells, query, places in found:
-        seen = evidence(cells, query, alignment, coarsest_level=level, most=_COMPARED)
+        seen = evidence(cells, query, alignment, coarsest_level=coarsest_level, most=_COMPARED)
         true = (seen.columns == cells.holding(*places.T)[:, None]) & seen.real
-        rows = torch.from_numpy(np.flatnonzero(true.any(axis=1)))
-        if len(rows):
-            batches.append((seen, rows, torch.from_numpy(true.argmax(axis=1))[rows]))
-    if not batches:
+        rows = np.flatnonzero(true.any(axis=1))
+        kept = np.where(seen.real, np.exp(seen.log_mass), 0.0).sum(axis=1)
+        column = true.argmax(axis=1)
+        batches.append((seen, torch.from_numpy(rows), torch.from_numpy(column[rows])))
+        nats.append(_nats(cells, places))
+        # What weighing anew multiplies: the share that the true cell had of those compared.
+        log_before.append(seen.log_mass[rows, column[rows]] - np.log(kept[rows]))
+    if not sum(map(len, log_before)):
         return None
     weights = torch.tensor([1.0, 0.0], dtype=torch.float64, requires_grad=True)
     search = torch.optim.LBFGS([weights], max_iter=100, line_search_fn="strong_wolfe")
 
-    def lost() -> Tensor:
-        search.zero_grad()
-        log_shares = [
+    def log_shares() -> Tensor:
+        shares = [
             seen.logits(weights[0], weights[1])[rows].log_softmax(1)[torch.arange(len(rows)), true]
             for seen, rows, true in batches
         ]
-        loss = -torch.cat(log_shares).mean()
+        return torch.cat(shares)
+
+    def lost() -> Tensor:
+        search.zero_grad()
+        loss = -log_shares().mean()
         loss.backward()  # type: ignore[no-untyped-call]
         return loss
 
@@ -262,7 +255,10 @@ def _fit_blend(
     cells_weight, similarity = weights.tolist()
     if not (cells_weight > 0 and similarity > 0):
         return None
-    return Blend(cells=cells_weight, similarity=similarity, coarsest_level=level, most=_COMPARED)
+    gained = log_shares().detach().numpy() - np.concatenate(log_before)
+    everything = np.concatenate(nats)
+    blend = Blend(cells=cells_weight, similarity=similarity, coarsest_level=coarsest_level, most=_COMPARED)
+    return blend, float((everything.sum() - gained.sum()) / len(everything))
 
 
 def _nats(found: Density, lat_lon: NDArray[np.float64]) -> NDArray[np.float64]:
