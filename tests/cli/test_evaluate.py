@@ -1,56 +1,89 @@
-"""`graticule evaluate` hands what it was given to the library, and refuses half a question."""
+"""`graticule evaluate` hands what it was given to the library, and writes what it finds."""
 
 import json
 import sys
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
+from graticule.errors import InputError
 
-class Report:
+
+class Found:
     def to_dict(self):
         return {"geoscore": 4500}
 
     def table(self):
-        return "GeoScore 4500"
+        return ["GeoScore 4500"]
 
 
 @pytest.fixture
 def asked(monkeypatch):
-    """What the library was asked."""
-    calls = []
+    """What the library was asked: options of pictures, models, settings."""
+    calls = SimpleNamespace(pictures=None, models=None, settings=None)
     module = ModuleType("graticule.evaluation.report")
-    module.evaluate = lambda model, **options: calls.append((model, options)) or Report()
+
+    def find_pictures(source, path, **options):
+        if source is None and options["images"] is None:
+            raise InputError("evaluate: give a source")
+        calls.pictures = {"source": source, "path": path, **options}
+        return SimpleNamespace(ids=["a", "b"])
+
+    def compare_models(models, pictures, *, settings, progress):
+        progress(2, 2)
+        calls.models, calls.settings = models, settings
+        return Found()
+
+    module.find_pictures, module.compare_models, module.Settings = (
+        find_pictures,
+        compare_models,
+        SimpleNamespace,
+    )
     monkeypatch.setitem(sys.modules, "graticule.evaluation.report", module)
     return calls
 
 
-def test_a_source(run, asked):
+def test_views(run, asked):
     status, out, _ = run("evaluate", "--source", "orbit", "--views", 100)
     assert status == 0
     assert "GeoScore 4500" in out
-    [(model, options)] = asked
-    assert model == "orbit"
-    assert options["source"] == "orbit"
-    assert options["split"] == "test"
-    assert options["views"] == 100
-    assert options["images"] is None
+    assert asked.models == ["orbit"]
+    assert asked.pictures["source"] == "orbit"
+    assert asked.pictures["views"] == 100
+    assert {asked.pictures[name] for name in ("path", "split", "mosaic", "images", "truth")} == {None}
+    assert (asked.settings.distance, asked.settings.places, asked.settings.audit) == ("haversine", None, None)
 
 
 def test_another_mosaic(run, asked, mosaic_file):
     status, _, _ = run("evaluate", "--source", "orbit", "--mosaic", mosaic_file, "--distance", "geodesic")
     assert status == 0
-    assert asked[0][1]["mosaic"].name == mosaic_file.name
-    assert asked[0][1]["distance"] == "geodesic"
+    assert asked.pictures["mosaic"].name == mosaic_file.name
+    assert asked.settings.distance == "geodesic"
 
 
-def test_a_mosaic_without_views_is_wrong_use(run, asked, mosaic_file, tmp_path):
-    (tmp_path / "truth.csv").touch()
-    given = ("--images", tmp_path, "--truth", tmp_path / "truth.csv", "--mosaic", mosaic_file)
-    status, _, err = run("evaluate", *given)
-    assert status == 2
-    assert "--source orbit" in err
-    assert not asked
+def test_a_source_and_several_models(run, asked, tmp_path):
+    (tmp_path / "towns.csv").write_text("latitude,longitude,city\n1,2,Town\n")
+    status, _, _ = run(
+        *(
+            "evaluate",
+            "--source",
+            "osv5m",
+            tmp_path,
+            "--split",
+            "test",
+            "--model",
+            "orbit",
+            "--model",
+            "mine",
+        ),
+        *("--places", tmp_path / "towns.csv", "--audit", "--near-km", 0.5),
+    )
+    assert status == 0
+    assert asked.models == ["orbit", "mine"]
+    assert asked.pictures["path"] == tmp_path
+    assert asked.pictures["split"] == "test"
+    assert asked.settings.places.name == "towns.csv"
+    assert (asked.settings.audit.cosine, asked.settings.audit.km) == (0.98, 0.5)
 
 
 def test_pictures_with_a_truth_table(run, asked, tmp_path):
@@ -62,12 +95,25 @@ def test_pictures_with_a_truth_table(run, asked, tmp_path):
     )
     assert (status, out) == (0, "")
     assert json.loads(target.read_text()) == {"geoscore": 4500}
-    assert asked[0][1]["images"] == tmp_path
+    assert asked.pictures["images"] == tmp_path
 
 
-@pytest.mark.parametrize("given", [[], ["--images", "{}"], ["--source", "orbit", "--images", "{}"]])
-def test_half_a_question_is_wrong_use(run, asked, tmp_path, given):
-    status, _, err = run("evaluate", *(part.format(tmp_path) for part in given))
+def test_a_page(run, asked, tmp_path, monkeypatch):
+    module = ModuleType("graticule.figures.report")
+    module.report_page = lambda found: f"<p>{found.to_dict()['geoscore']}</p>"
+    monkeypatch.setitem(sys.modules, "graticule.figures.report", module)
+    status, out, _ = run("evaluate", "--source", "orbit", "--report", tmp_path / "page.html")
+    assert status == 0
+    assert "GeoScore 4500" in out
+    assert (tmp_path / "page.html").read_text() == "<p>4500</p>"
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [([], "give a source"), (["--source", "orbit", "--near-km", "1"], "--audit")],
+)
+def test_half_a_question_is_wrong_use(run, asked, given, words):
+    status, _, err = run("evaluate", *given)
     assert status == 2
-    assert "--truth" in err
-    assert not asked
+    assert words in err
+    assert asked.models is None

@@ -2,18 +2,31 @@
 
 import io
 import json
-from copy import copy
+import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from rich.console import Console
 
+from graticule.data.countries import country_code
+from graticule.data.orbit.folder import render_folder
+from graticule.data.truth import read_truth
 from graticule.decoding.calibration import Calibration
+from graticule.earth.borders import country_at
 from graticule.earth.distance import haversine_km
 from graticule.errors import ConfigError, InputError
 from graticule.evaluation.metrics import geoscore
-from graticule.evaluation.report import evaluate, judge_features
+from graticule.evaluation.pictures import OrbitPictures
+from graticule.evaluation.places import PlaceTable
+from graticule.evaluation.report import (
+    Settings,
+    compare_models,
+    evaluate,
+    find_pictures,
+    judge_features,
+)
 from graticule.locator import Geolocator
 from graticule.prediction import Prediction
 
@@ -75,7 +88,8 @@ def test_the_mosaic_is_named_and_orbit_has_its_own_thresholds(clear_model, mosai
 
 
 def test_the_distance_is_named_everywhere_and_used(clear_model, views_folder, report):
-    other = evaluate(clear_model, images=views_folder, truth=views_folder / "truth.csv", distance="geodesic")
+    geodesic = Settings(distance="geodesic")
+    other = evaluate(clear_model, images=views_folder, truth=views_folder / "truth.csv", settings=geodesic)
     for judged, name, sign in ((report, "haversine", "<"), (other, "geodesic", "<=")):
         assert judged.to_dict()["distance"]["name"] == name
         assert judged.to_dict()["distance"]["within"] == sign
@@ -85,17 +99,16 @@ def test_the_distance_is_named_everywhere_and_used(clear_model, views_folder, re
     assert flat != round_
     assert flat == pytest.approx(round_, rel=0.0057)
     with pytest.raises(ConfigError, match=r"no 'miles'; choose haversine or geodesic"):
-        evaluate(clear_model, images=views_folder, truth=views_folder / "truth.csv", distance="miles")
+        compare_models(["no such model"], OrbitPictures(None, "test", 4), settings=Settings(distance="miles"))
 
 
 def test_a_model_is_judged_raw_and_calibrated_where_it_brings_a_calibration(
     clear_model, views_folder, report
 ):
     assert list(report.probabilities) == ["raw"]
-    brought = copy(clear_model)
-    brought.calibration = Calibration.none(clear_model.cell_model).model_copy(
-        update={"fitted_on": "other views", "temperatures": (2.0,) * clear_model.cell_model.scheme.length}
-    )
+    hot = {"fitted_on": "other views", "temperatures": (2.0,) * clear_model.cell_model.scheme.length}
+    learnt = Calibration.none(clear_model.cell_model).model_copy(update=hot)
+    brought = replace(clear_model, calibration=learnt)
     both = evaluate(brought, images=views_folder, truth=views_folder / "truth.csv")
     assert both.probabilities["raw"] == report.probabilities["raw"]
     assert both.probabilities["calibrated"].fitted_on == "other views"
@@ -164,7 +177,10 @@ def test_views_of_the_embedded_world(tiny_model_folder):
     "given",
     [
         {},
-        {"source": "yfcc"},
+        {"source": "yfcc4k"},
+        {"path": "."},
+        {"source": "orbit", "path": "."},
+        {"source": "yfcc4k", "path": ".", "images": "."},
         {"images": "."},
         {"truth": "truth.csv"},
         {"source": "orbit", "images": "."},
@@ -173,14 +189,111 @@ def test_views_of_the_embedded_world(tiny_model_folder):
 )
 def test_half_a_question_is_refused(tiny_model, tmp_path, given):
     paths = {name: value if name == "source" else tmp_path / value for name, value in given.items()}
-    with pytest.raises(InputError, match=r"give a source .* or a folder of images together with"):
+    with pytest.raises(
+        InputError, match=r"give a source and its folder, .* or a folder of images together with"
+    ):
         evaluate(tiny_model, **paths)
 
 
 def test_a_model_without_the_flat_baseline_is_judged_without(tiny_model):
-    from dataclasses import replace
-
     bare = replace(tiny_model, extras={})
     features = torch.randn(5, 16, generator=torch.Generator().manual_seed(0))
     report = judge_features(bare, features, np.zeros((5, 2)), pictures="noise")
     assert "flat classifier" not in report.summaries
+
+
+@pytest.fixture(scope="module")
+def street_views(mosaic_file, tmp_path_factory):
+    """12 test pictures in the layout of OSV-5M, in a zip, one of them damaged; labels of countries and cities."""
+    folder = tmp_path_factory.mktemp("osv5m")
+    render_folder(mosaic_file, folder / "plain", views=12, seed=2)
+    (folder / "images/test").mkdir(parents=True)
+    known = read_truth(folder / "plain" / "truth.csv")
+    lines = ["id,latitude,longitude,country,region,sub-region,city,creator_username"]
+    with zipfile.ZipFile(folder / "images/test/00.zip", "w") as packed:
+        for number, row in enumerate(known):
+            picture = b"\xff\xd8 cut short" if number == 5 else row.path.read_bytes()
+            packed.writestr(f"00/{number}.jpg", picture)
+            country = country_code(country_at(row.latitude, row.longitude) or "") or ""
+            lines.append(f"{number},{row.latitude},{row.longitude},{country},,,town {number},ann")
+    (folder / "test.csv").write_text("\n".join(lines))
+    return folder
+
+
+def test_a_source_is_judged_in_place(clear_model, street_views):
+    pictures = find_pictures("osv5m", street_views, split="test")
+    lat_lon = pictures.lat_lon
+    towns = {"city": np.array([f"Town {number}" for number in range(12)], dtype=object)}
+    settings = Settings(places=PlaceTable("train", lat_lon, towns))
+    judged = compare_models([clear_model], pictures, settings=settings)
+    [report] = judged.reports
+    assert report.pictures == "osv5m, test"
+    assert (report.refused, report.summaries[BEAM].count) == (1, 11)
+    assert report.answers.rows.tolist() == [0, 1, 2, 3, 4, 6, 7, 8, 9, 10, 11]
+    np.testing.assert_array_equal(report.answers.truth, lat_lon[report.answers.rows])
+    assert report.administrative.levels["city"].pictures == 11
+    assert sum(summary.count for summary in report.countries.values()) == 11
+    assert sum(summary.count for summary in report.continents.values()) == 11
+    assert report.worst[0].km == report.answers.km.max()
+    assert report.worst[0].id == str(pictures.ids[report.worst[0].row])
+    assert pictures.image(0).mode == "RGB"
+    json.dumps(judged.to_dict(), allow_nan=False)
+    assert "where the truth does (no distances)" in shown(report)
+    assert "by continent of the truth" in shown(report)
+
+
+def test_the_same_pictures_give_the_same_figures_from_a_zip(clear_model, street_views):
+    from_zip = evaluate(clear_model, source="osv5m", path=street_views, split="test")
+    rows = (street_views / "plain" / "truth.csv").read_text().splitlines()
+    (street_views / "plain" / "some.csv").write_text("\n".join(rows[:6] + rows[7:]))
+    from_files = evaluate(
+        clear_model, images=street_views / "plain", truth=street_views / "plain" / "some.csv"
+    )
+    assert from_zip.summaries[BEAM] == from_files.summaries[BEAM]
+
+
+def test_models_are_compared_two_by_two_on_the_pictures_both_could_read(
+    clear_model, tiny_model, views_folder
+):
+    pictures = find_pictures(images=views_folder, truth=views_folder / "truth.csv")
+    judged = compare_models([clear_model, tiny_model, clear_model], pictures)
+    assert [report.model for report in judged.reports] == ["orbit", "orbit (2)", "orbit (3)"]
+    assert len(judged.pairs) == 3
+    first, second, same = judged.pairs
+    assert first.first.startswith("orbit: ")
+    assert first.second.startswith("orbit (2): ")
+    scores = [report.summaries[report.best].geoscore.value for report in judged.reports]
+    assert first.difference.geoscore.value == pytest.approx(scores[0] - scores[1])
+    assert same.difference.geoscore.value == pytest.approx(scores[1] - scores[2])
+    assert second.difference.mean_km.value == second.difference.mean_km.low == 0
+    plain = json.loads(json.dumps(judged.to_dict(), allow_nan=False))
+    assert set(plain) == {"reports", "pairs"}
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(*judged.table())
+    text = console.export_text()
+    assert "Models on the same pictures" in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+@pytest.mark.usefixtures("tiny_world")
+def test_two_folders_of_one_name_are_told_apart_by_where_they_are(tiny_model_folder):
+    judged = compare_models([tiny_model_folder, tiny_model_folder], find_pictures("orbit", views=2))
+    assert [report.model for report in judged.reports] == ["orbit", str(tiny_model_folder)]
+
+
+@pytest.mark.parametrize("source", ["osv5m", "im2gps3k"])
+def test_a_source_without_a_picture_says_so(tmp_path, source):
+    if source == "osv5m":
+        (tmp_path / "images/test").mkdir(parents=True)
+        (tmp_path / "test.csv").write_text("id,latitude,longitude\n1,2,3\n")
+    else:
+        (tmp_path / "im2gps3k_places365.csv").write_text("IMG_ID,AUTHOR,LAT,LON\na.jpg,x,1,2\n")
+    with pytest.raises(InputError, match=f"graticule data check {source}"):
+        find_pictures(source, tmp_path, split="test" if source == "osv5m" else None)
+
+
+def test_a_split_or_mosaic_out_of_place_is_refused(mosaic, tmp_path):
+    with pytest.raises(InputError, match="no split 'val'; choose train or validation or test"):
+        find_pictures("orbit", split="val", mosaic=mosaic)
+    with pytest.raises(InputError, match="with the source 'orbit'"):
+        find_pictures("yfcc4k", tmp_path, mosaic=mosaic)

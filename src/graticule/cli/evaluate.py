@@ -11,14 +11,34 @@ __all__ = ["evaluate"]
 
 
 def evaluate(
-    *,
-    model: Annotated[str, typer.Option(metavar="NAME|FOLDER", help="Which model is judged.")] = "orbit",
-    source: Annotated[
-        Literal["orbit"] | None, typer.Option(help="Judge on views of the embedded world.")
+    path: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[PATH]", exists=True, file_okay=False, help="Folder of the source; none for orbit."
+        ),
     ] = None,
-    split: Annotated[Literal["validation", "test"], typer.Option(help="Which views of the source.")] = "test",
+    *,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME|FOLDER",
+            help="Which model is judged; may be given again, to compare.",
+            show_default="orbit",
+        ),
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Judge on views of the embedded world (orbit), or on im2gps3k, yfcc4k, mp16, osv5m or folder at PATH.",
+        ),
+    ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Which part of the source; of orbit validation or test (default)."),
+    ] = None,
     views: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="How many views of the source.")
+        int | None, typer.Option(metavar="N", min=1, help="How many views of orbit.", show_default="10,000")
     ] = None,
     mosaic: Annotated[
         Path | None,
@@ -43,45 +63,80 @@ def evaluate(
         Literal["haversine", "geodesic"],
         typer.Option(help="On a sphere (and < a threshold), or on the WGS84 ellipsoid (and <=)."),
     ] = "haversine",
+    places: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CSV|FEATURES",
+            exists=True,
+            help="Labelled places, such as the training split: names regions and cities of answers, and authors.",
+        ),
+    ] = None,
+    audit: Annotated[
+        bool, typer.Option("--audit", help="Judge again without gallery rows that leak, and say both.")
+    ] = False,
+    near_cosine: Annotated[
+        float | None,
+        typer.Option(metavar="C", min=-1, max=1, help="Features this alike leak.", show_default="0.98"),
+    ] = None,
+    near_km: Annotated[
+        float | None, typer.Option(metavar="KM", min=0, help="Places this near leak.", show_default="0.1")
+    ] = None,
     format: Annotated[Literal["table", "json"], typer.Option(help="What is written.")] = "table",
     output: Annotated[
         Path | None, typer.Option(metavar="FILE", dir_okay=False, help="Write here, whole or not at all.")
     ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.html", dir_okay=False, help="Write a page with charts, maps and misses too."
+        ),
+    ] = None,
 ) -> None:
-    """Compare a model with baselines on pictures whose places are known.
+    """Compare models with baselines, and with each other, on pictures whose places are known.
 
-    Either [b]--source orbit[/b], or [b]--images DIR --truth CSV[/b].
+    [b]--source orbit[/b], or [b]--source NAME PATH[/b], or [b]--images DIR --truth CSV[/b].
     """
-    if (source is None) == (images is None) or (images is None) != (truth is None):
-        raise typer.BadParameter("give either --source orbit, or --images DIR together with --truth CSV")
-
-    if mosaic is not None and source != "orbit":
-        raise typer.BadParameter("--mosaic is what views look at: give it with --source orbit")
+    if not audit and (near_cosine, near_km) != (None, None):
+        raise typer.BadParameter("--near-cosine and --near-km say what --audit looks for: give it too")
 
     import json
+    from dataclasses import replace
 
     from graticule.cli.present import show_table
     from graticule.cli.progress import progress
     from graticule.data.orbit.mosaic import Mosaic
-    from graticule.evaluation.report import evaluate as judge
+    from graticule.evaluation.leakage import Nearness
+    from graticule.evaluation.places import PlaceTable
+    from graticule.evaluation.report import Settings, compare_models, find_pictures
     from graticule.output import atomic_text
 
-    with progress("Judging", total=views or 0) as advance:
-        report = judge(
-            model,
-            source=source,
-            split=split,
-            views=views,
-            mosaic=None if mosaic is None else Mosaic.open(mosaic),
-            images=images,
-            truth=truth,
-            distance=distance,
-            progress=advance,
-        )
+    pictures = find_pictures(
+        source,
+        path,
+        split=split,
+        views=views,
+        images=images,
+        truth=truth,
+        mosaic=None if mosaic is None else Mosaic.open(mosaic),
+    )
+    given = {"cosine": near_cosine, "km": near_km}
+    nearness = replace(Nearness(), **{name: value for name, value in given.items() if value is not None})
+    settings = Settings(
+        distance=distance,
+        places=None if places is None else PlaceTable.read(places),
+        audit=nearness if audit else None,
+    )
+    with progress("Judging", total=len(pictures.ids)) as advance:
+        found = compare_models(model or ["orbit"], pictures, settings=settings, progress=advance)
+    if report is not None:
+        from graticule.figures.report import report_page
+
+        with atomic_text(report) as stream:
+            stream.write(report_page(found))
     if format == "table":
-        show_table(report.table(), output=output)
+        show_table(*found.table(), output=output)
         return
-    text = json.dumps(report.to_dict(), indent=2)
+    text = json.dumps(found.to_dict(), indent=2)
     if output is None:
         typer.echo(text)
     else:

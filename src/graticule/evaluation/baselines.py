@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from graticule.earth import s2
 from graticule.earth.distance import EARTH_RADIUS_KM, latlon_from_vectors, unit_vectors
-from graticule.retrieval.exact import ExactIndex
+from graticule.retrieval.contract import Index
 from graticule.retrieval.gallery import Gallery
 
 __all__ = [
@@ -25,7 +25,7 @@ __all__ = [
 def neighbour_vote(
     aligned: Tensor,
     gallery: Gallery,
-    index: ExactIndex,
+    index: Index,
     *,
     neighbours: int,
     bandwidth_km: float = 100.0,

@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from graticule.decoding.calibration import Calibration
-from graticule.decoding.density import cell_areas_km2
-from graticule.earth import s2
 from graticule.earth.distance import EARTH_RADIUS_KM
 from graticule.evaluation.calibration import (
     Coverage,
@@ -27,14 +25,11 @@ from graticule.evaluation.calibration import (
     observe,
     recall_by_area,
     risk_by_coverage,
-    true_token_log_probs,
 )
 from graticule.evaluation.metrics import Estimate, bootstrap, interval
 from graticule.model import Model
-from graticule.tokens.contract import CellModel
-from graticule.tokens.query import Query
 
-__all__ = ["KNOWING_NOTHING", "Curve", "Probabilities", "Risk", "nats_per_km2", "outcomes", "probabilities"]
+__all__ = ["KNOWING_NOTHING", "Curve", "Probabilities", "Risk", "outcomes", "probabilities"]
 
 KNOWING_NOTHING: Final = math.log(4 * math.pi * EARTH_RADIUS_KM**2)
 """Negative log-likelihood of an even spread over the Earth, in nats per km2: 20.05."""
@@ -74,12 +69,10 @@ class Probabilities:
 
     fitted_on: str
     """What its calibration was fitted on; "nothing" for the model as it is."""
-    nll: Estimate | None
-    """Mean negative log-likelihood of the truth per km2, in nats; None where some truth was given no probability."""
-    median_nll: float | None
-    """Its median, None where it is infinite."""
-    impossible: int
-    """Pictures whose truth was given no probability."""
+    nll: Estimate
+    """Mean negative log-likelihood of the truth per km2, in nats; an impossible truth counts as one of 1e-15."""
+    median_nll: float
+    """Its median."""
     coverage: list[Coverage]
     """How often regions of 50, 80, 90 and 95 % hold the truth, and how large they are."""
     regions: Curve
@@ -113,17 +106,14 @@ def probabilities(
     """
     used = calibration or Calibration.none(model.cell_model)
     seen = outcomes(model, features, lat_lon, calibration=used)
-    lost = _likelihoods(model, features, lat_lon, used)
-    possible = np.isfinite(lost)
     asked = (np.arange(1, seen.region_covers.shape[1] + 1) / 100).tolist()
     areas, found = recall_by_area(seen.searched_km2)
     places = areas.searchsorted(_AREAS_KM2, side="right")
     recall = np.where(places > 0, found[np.maximum(places - 1, 0)], 0.0)
     return Probabilities(
         fitted_on=used.fitted_on,
-        nll=_mean(lost) if possible.all() else None,
-        median_nll=float(np.median(lost)) if possible.mean() > 0.5 else None,
-        impossible=int((~possible).sum()),
+        nll=_mean(seen.nats),
+        median_nll=float(np.median(seen.nats)),
         coverage=coverage_table(seen),
         regions=Curve(asked, seen.region_covers.mean(axis=0).tolist()),
         circles=Curve(asked, seen.circle_covers.mean(axis=0).tolist()),
@@ -142,7 +132,13 @@ def outcomes(
 ) -> Outcomes:
     """`observe` over any number of pictures, a batch of queries in memory at a time."""
     parts = [
-        observe(calibration, model.cell_model, model.query_of_features(features[part]), lat_lon=lat_lon[part])
+        observe(
+            calibration,
+            model.cell_model,
+            model.query_of_features(features[part]),
+            lat_lon=lat_lon[part],
+            alignment=model.alignment,
+        )
         for part in _parts(len(features))
     ]
     arrays: dict[str, Any] = {
@@ -151,36 +147,6 @@ def outcomes(
         if isinstance(getattr(parts[0], column.name), np.ndarray)
     }
     return replace(parts[0], **arrays)
-
-
-def nats_per_km2(model: CellModel[Any], query: Query, *, lat_lon: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Negative log-likelihood of each truth under the model's own density, in nats per km2 (N,).
-
-    The density is the probability of the finest cell that holds the truth, the product of its tokens' along the way,
-    spread evenly over that cell: `-log(p / area)`. Infinite where the model gave that cell no probability.
-
-    Args:
-        model: Any cell model, with its temperatures if it has some.
-        query: N pictures.
-        lat_lon: Where they were taken, in degrees (N, 2).
-    """
-    log_probability = torch.zeros(len(lat_lon), dtype=torch.float64)
-    for log_probs, token in true_token_log_probs(model, query, lat_lon=lat_lon):
-        log_probability += log_probs.gather(1, token[:, None])[:, 0]
-    cells = s2.cell_ids(*lat_lon.T, level=model.scheme.levels[-1])
-    return np.asarray(np.log(cell_areas_km2(cells)) - log_probability.numpy())
-
-
-def _likelihoods(
-    model: Model, features: Tensor, lat_lon: NDArray[np.float64], calibration: Calibration
-) -> NDArray[np.float64]:
-    cells = calibration.apply(model.cell_model)
-    return np.concatenate(
-        [
-            nats_per_km2(cells, model.query_of_features(features[part]), lat_lon=lat_lon[part])
-            for part in _parts(len(features))
-        ]
-    )
 
 
 def _mean(values: NDArray[np.float64]) -> Estimate:

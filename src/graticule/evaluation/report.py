@@ -1,140 +1,196 @@
-"""A model beside its baselines, on pictures whose places are known."""
+"""A model beside its baselines, or several models, on pictures whose places are known."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import RenderableType
 from torch import Tensor
 
 from graticule.data.orbit.mosaic import Mosaic, training_mosaic_path
 from graticule.data.orbit.views import Split
-from graticule.decoding.calibration import Calibration
 from graticule.errors import InputError
+from graticule.evaluation.breakdown import Answers, group_rows, true_countries, worst_misses
 from graticule.evaluation.comparison import Comparison, paired_difference
-from graticule.evaluation.methods import baselines, decodings
+from graticule.evaluation.countries import continents_of
+from graticule.evaluation.judged import Evaluation, Pair, Report
+from graticule.evaluation.leakage import Audit, Nearness, find_leaks, without
+from graticule.evaluation.methods import GALLERY_FREE, baselines, decodings
 from graticule.evaluation.metrics import THRESHOLDS_KM, Summary, summarise
-from graticule.evaluation.pictures import OrbitPictures, Pictures, TruthPictures, encode
+from graticule.evaluation.pictures import OrbitPictures, Pictures, SourcePictures, TruthPictures, encode
+from graticule.evaluation.places import Labels, PlaceTable, administrative
 from graticule.evaluation.probabilistic import Probabilities, probabilities
 from graticule.evaluation.rulers import Ruler, RulerName, ruler
-from graticule.evaluation.terminal import report_tables
 from graticule.model import Model
 
-__all__ = ["Answers", "Report", "evaluate", "judge_features"]
+__all__ = ["Report", "Settings", "Truths", "compare_models", "evaluate", "find_pictures", "judge_features"]
 
 VIEWS = 10_000
 
 
 @dataclass(frozen=True)
-class Answers:
-    """What the best decoding said of each picture.
+class Truths:
+    """What is known of pictures that could be read.
 
     Attributes:
-        rows: (R,), which of the pictures.
-        truth: (R, 2) degrees.
-        points: (R, 2) degrees, its answers.
-        km: (R,), how far off they are.
+        words: what they are.
+        lat_lon: (R, 2) degrees.
+        rows: (R,), which of the pictures they are.
+        ids: names of all pictures.
+        labels: what else is known of the R.
+        refused: how many could not be read.
+        thresholds: distances in km.
     """
 
+    words: str
+    lat_lon: NDArray[np.float64]
     rows: NDArray[np.int64]
-    truth: NDArray[np.float64]
-    points: NDArray[np.float64]
-    km: NDArray[np.float64]
+    ids: Sequence[str]
+    labels: Labels = field(default_factory=dict)
+    refused: int = 0
+    thresholds: Sequence[float] = THRESHOLDS_KM
+
+    @classmethod
+    def of(cls, pictures: Pictures, rows: NDArray[np.int64]) -> Truths:
+        """Some of the pictures."""
+        return cls(
+            words=pictures.words,
+            lat_lon=pictures.lat_lon[rows],
+            rows=rows,
+            ids=pictures.ids,
+            labels={name: column[rows] for name, column in pictures.labels.items()},
+            refused=len(pictures.ids) - len(rows),
+            thresholds=pictures.thresholds,
+        )
 
 
 @dataclass(frozen=True)
-class Report:
-    """Figures of every method on the same pictures.
+class Settings:
+    """How models are judged.
 
     Attributes:
-        model: name of the model.
-        pictures: what was judged on, in words.
-        refused: pictures that could not be read.
-        distance: which was used, and what counts as within.
-        summaries: method -> figures with 95 % bootstrap intervals.
-        best: whichever decoding of the model's cells has the higher GeoScore.
-        differences: baseline -> `best` less that baseline, paired on the same pictures.
-        probabilities: "raw", and "calibrated" where the model brings a calibration.
-        answers: picture by picture; not part of `to_dict`.
+        distance: how distances are measured.
+        places: names of places, for administrative accuracy; and authors of the gallery's pictures, for the audit.
+        audit: what counts as a twin of a judged picture; without it nothing is audited.
     """
 
-    model: str
-    pictures: str
-    refused: int
-    distance: Ruler
-    summaries: dict[str, Summary]
-    best: str
-    differences: dict[str, Comparison]
-    probabilities: dict[str, Probabilities]
-    answers: Answers = field(repr=False, compare=False)
+    distance: RulerName = "haversine"
+    places: PlaceTable | None = None
+    audit: Nearness | None = None
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data, for JSON."""
-        plain = asdict(self)
-        del plain["answers"]
-        return plain | {"distance": self.distance.to_dict()}
 
-    def table(self) -> RenderableType:
-        """For a terminal."""
-        return report_tables(self)
+def find_pictures(
+    source: str | None = None,
+    path: Path | None = None,
+    *,
+    split: str | None = None,
+    views: int | None = None,
+    images: Path | None = None,
+    truth: Path | None = None,
+    mosaic: Mosaic | None = None,
+) -> Pictures:
+    """The pictures of a source, or of a folder and its table.
+
+    Args:
+        source: "orbit", or one of `graticule.registry.SOURCES`; None for a folder and its table.
+        path: folder of a source that lies on disk.
+        split: which part of the source; for Orbit "test" if not said.
+        views: how many views of Orbit; 10,000 if not said.
+        images: folder of pictures.
+        truth: CSV of their places.
+        mosaic: what views of Orbit look at; the training mosaic if not given.
+
+    Raises:
+        ConfigError: there is no such source.
+        InputError: too much or too little was given, or there is no such split, or the source can't be used.
+    """
+    if source is None and path is None and images is not None and truth is not None:
+        return TruthPictures(truth, images)
+    if source is None or (images, truth) != (None, None) or (source == "orbit") != (path is None):
+        raise InputError(
+            "evaluate: give a source and its folder, the source 'orbit' alone, or a folder of images together with "
+            "their truth.csv."
+        )
+    if mosaic is not None and source != "orbit":
+        raise InputError("evaluate: a mosaic is what views look at; give it with the source 'orbit'.")
+    if path is not None:
+        return SourcePictures(source, path, split)
+    for known in get_args(Split):
+        if known == (split or "test"):
+            return OrbitPictures(mosaic or Mosaic.open(training_mosaic_path()), known, views or VIEWS)
+    raise InputError(f"orbit: there is no split {split!r}; choose {' or '.join(get_args(Split))}.")
 
 
 def evaluate(
     model: str | Path | Model,
     *,
     source: str | None = None,
-    split: Split = "test",
+    path: Path | None = None,
+    split: str | None = None,
     views: int | None = None,
     images: Path | None = None,
     truth: Path | None = None,
     mosaic: Mosaic | None = None,
-    distance: RulerName = "haversine",
+    settings: Settings | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Report:
-    """Judge a model and its baselines, on views of the embedded world or on a folder of pictures.
+    """Judge a model and its baselines on pictures with known places: a source, or a folder with truth.csv.
 
     Args:
         model: name, folder, or one that is open.
-        source: "orbit", or None for a folder.
-        split: which views of the source.
-        views: how many of them; 10,000 if not said.
-        images: folder of pictures.
-        truth: CSV of their places.
-        mosaic: what views of the source look at; the training mosaic if not given.
-        distance: how distances are measured.
+        source: see `find_pictures`.
+        path: see `find_pictures`.
+        split: see `find_pictures`.
+        views: see `find_pictures`.
+        images: see `find_pictures`.
+        truth: see `find_pictures`.
+        mosaic: see `find_pictures`.
+        settings: how it is judged.
         progress: told (done, total).
 
     Raises:
-        InputError: neither or both of source and images were given, or nothing could be read.
+        InputError: the pictures are not named as they should be, or none could be read.
+        ConfigError: there is no such source or distance.
+    """
+    pictures = find_pictures(
+        source, path, split=split, views=views, images=images, truth=truth, mosaic=mosaic
+    )
+    return compare_models([model], pictures, settings=settings, progress=progress).reports[0]
+
+
+def compare_models(
+    models: Sequence[str | Path | Model],
+    pictures: Pictures,
+    *,
+    settings: Settings | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Evaluation:
+    """Judge models on the same pictures, and compare them two by two.
+
+    Args:
+        models: names, folders, or open ones.
+        pictures: what they are judged on.
+        settings: how.
+        progress: told (done, total), for each model anew.
+
+    Raises:
+        InputError: no picture could be read.
         ConfigError: there is no such distance.
     """
-    on_orbit = (source, images, truth) == ("orbit", None, None)
-    if not on_orbit and (source is not None or images is None or truth is None):
-        raise InputError(
-            "evaluate: give a source ('orbit'), or a folder of images together with their truth.csv."
-        )
-    measure = ruler(distance)
-    pictures: Pictures
-    if images is None or truth is None:
-        pictures = OrbitPictures(mosaic or Mosaic.open(training_mosaic_path()), split, views or VIEWS)
-    else:
-        pictures = TruthPictures(truth, images)
-    parts = model if isinstance(model, Model) else Model.open(model)
-    features, rows = encode(pictures, parts.encoder, progress=progress)
-    return judge_features(
-        parts,
-        features,
-        pictures.lat_lon[rows],
-        pictures=pictures.words,
-        refused=len(pictures.ids) - len(rows),
-        thresholds=pictures.thresholds,
-        measure=measure,
-    )
+    settings = settings or Settings()
+    ruler(settings.distance)  # better now than after an hour of encoding
+    reports: list[Report] = []
+    for given in models:
+        model = given if isinstance(given, Model) else Model.open(given)
+        features, rows = encode(pictures, model.encoder, progress=progress)
+        name = _unlike([report.model for report in reports], model.config.name, given)
+        reports.append(_judge(model, features, Truths.of(pictures, rows), settings, name=name))
+    return Evaluation(reports, [_pair(a, b, pictures) for a, b in combinations(reports, 2)], pictures)
 
 
 def judge_features(
@@ -143,9 +199,7 @@ def judge_features(
     lat_lon: NDArray[np.float64],
     *,
     pictures: str,
-    refused: int = 0,
-    thresholds: Sequence[float] = THRESHOLDS_KM,
-    measure: Ruler | None = None,
+    settings: Settings | None = None,
 ) -> Report:
     """Every method on the same features.
 
@@ -154,33 +208,126 @@ def judge_features(
         features: (B, F) float32 encoder features.
         lat_lon: (B, 2) degrees, the truth.
         pictures: what they are, in words.
-        refused: pictures that could not be read.
-        thresholds: distances in km.
-        measure: how distances are measured; by haversine if not given.
+        settings: how it is judged.
     """
-    measure = measure or ruler("haversine")
-    own, others = decodings(model), baselines(model)
-    answered = {name: method(features).numpy() for name, method in {**others, **own}.items()}
-    km = {name: measure.km(*points.T, *lat_lon.T) for name, points in answered.items()}
-    how: dict[str, Any] = {"thresholds": thresholds, "inclusive": measure.inclusive}
-    summaries = {name: summarise(distances, **how) for name, distances in km.items()}
-    best = max(own, key=lambda name: summaries[name].geoscore.value)
+    rows = np.arange(len(lat_lon))
+    truths = Truths(pictures, lat_lon, rows, [str(row) for row in rows])
+    return _judge(model, features, truths, settings or Settings(), name=model.config.name)
+
+
+@dataclass(frozen=True)
+class _Yardstick:
+    """Distances from the truths, and figures of them, always by one ruler."""
+
+    truths: Truths
+    ruler: Ruler
+
+    @property
+    def _how(self) -> dict[str, Any]:
+        return {"thresholds": self.truths.thresholds, "inclusive": self.ruler.inclusive}
+
+    def km(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        return self.ruler.km(*points.T, *self.truths.lat_lon.T)
+
+    def summary(self, km: NDArray[np.float64]) -> Summary:
+        return summarise(km, **self._how)
+
+    def difference(self, a_km: NDArray[np.float64], b_km: NDArray[np.float64]) -> Comparison:
+        return paired_difference(a_km, b_km, **self._how)
+
+    def by_group(self, km: NDArray[np.float64], groups: NDArray[np.object_]) -> dict[str, Summary]:
+        return {name: self.summary(km[rows]) for name, rows in group_rows(groups).items()}
+
+
+def _judge(model: Model, features: Tensor, truths: Truths, settings: Settings, *, name: str) -> Report:
+    yardstick = _Yardstick(truths, ruler(settings.distance))
+    points = _answers(model, features)
+    km = {method: yardstick.km(found) for method, found in points.items()}
+    summaries = {method: yardstick.summary(distances) for method, distances in km.items()}
+    own = decodings(model)
+    best = max(own, key=lambda method: summaries[method].geoscore.value)
+    answers = Answers(truths.rows, truths.lat_lon, points[best], km[best])
+    countries = true_countries(truths.lat_lon, truths.labels)
     return Report(
-        model=model.config.name,
-        pictures=pictures,
-        refused=refused,
-        distance=measure,
+        model=name,
+        pictures=truths.words,
+        refused=truths.refused,
+        distance=yardstick.ruler,
         summaries=summaries,
         best=best,
-        differences={name: paired_difference(km[best], km[name], **how) for name in others},
-        probabilities=_probabilities(model, features, lat_lon),
-        answers=Answers(np.arange(len(lat_lon)), lat_lon, answered[best], km[best]),
+        differences={
+            method: yardstick.difference(km[best], km[method]) for method in km if method not in own
+        },
+        probabilities=_probabilities(model, features, truths.lat_lon),
+        administrative=administrative(points[best], truths.labels, table=settings.places),
+        continents=yardstick.by_group(km[best], continents_of(countries)),
+        countries=yardstick.by_group(km[best], countries),
+        worst=worst_misses(answers, truths.ids, countries),
+        audit=None if settings.audit is None else _audit(model, features, km, yardstick, settings),
+        answers=answers,
     )
+
+
+def _answers(model: Model, features: Tensor) -> dict[str, NDArray[np.float64]]:
+    """Every method's points (B, 2), the baselines first."""
+    methods = {**baselines(model), **decodings(model)}
+    return {name: method(features).numpy() for name, method in methods.items()}
 
 
 def _probabilities(model: Model, features: Tensor, lat_lon: NDArray[np.float64]) -> dict[str, Probabilities]:
     found = {"raw": probabilities(model, features, lat_lon)}
-    calibration: Calibration | None = getattr(model, "calibration", None)
-    if calibration is not None:
-        found["calibrated"] = probabilities(model, features, lat_lon, calibration=calibration)
+    if model.calibration is not None:
+        found["calibrated"] = probabilities(model, features, lat_lon, calibration=model.calibration)
     return found
+
+
+def _audit(
+    model: Model,
+    features: Tensor,
+    km: Mapping[str, NDArray[np.float64]],
+    yardstick: _Yardstick,
+    settings: Settings,
+) -> Audit:
+    """Judge again without the gallery rows that leak; methods that don't ask the gallery are left out."""
+    nearness = settings.audit or Nearness()
+    truths = yardstick.truths
+    leaks = find_leaks(
+        model,
+        features,
+        truths.lat_lon,
+        authors=truths.labels.get("author"),
+        table=settings.places,
+        nearness=nearness,
+    )
+    points = _answers(without(model, leaks), features)
+    clean = {method: yardstick.km(found) for method, found in points.items() if method != GALLERY_FREE}
+    return Audit(
+        nearness=nearness,
+        gallery=len(model.gallery),
+        dropped=leaks.counts(),
+        summaries={method: yardstick.summary(distances) for method, distances in clean.items()},
+        differences={
+            method: yardstick.difference(distances, km[method]) for method, distances in clean.items()
+        },
+    )
+
+
+def _unlike(others: Sequence[str], name: str, given: str | Path | Model) -> str:
+    """A name that no other model has: its own, or where it was opened, or a number more."""
+    if name in others and isinstance(given, str | Path) and str(given) not in others:
+        return str(given)
+    number, unlike = 2, name
+    while unlike in others:
+        number, unlike = number + 1, f"{name} ({number})"
+    return unlike
+
+
+def _pair(first: Report, second: Report, pictures: Pictures) -> Pair:
+    _, a, b = np.intersect1d(first.answers.rows, second.answers.rows, return_indices=True)
+    difference = paired_difference(
+        first.answers.km[a],
+        second.answers.km[b],
+        thresholds=pictures.thresholds,
+        inclusive=first.distance.inclusive,
+    )
+    return Pair(f"{first.model}: {first.best}", f"{second.model}: {second.best}", difference)

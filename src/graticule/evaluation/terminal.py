@@ -15,25 +15,48 @@ from graticule.evaluation.metrics import Estimate
 from graticule.evaluation.probabilistic import KNOWING_NOTHING, Probabilities
 
 if TYPE_CHECKING:
-    from graticule.evaluation.report import Report
+    from graticule.evaluation.judged import Pair, Report
 
-__all__ = ["report_tables"]
+__all__ = ["pair_tables", "report_tables"]
 
 _AREAS_KM2 = (1e3, 1e4, 1e5, 1e6, 1e7)
+_COUNTRIES = 12
+_GROUP_KM = (25, 200, 750)
 _ANSWERED = (0.25, 0.5, 0.75, 1.0)
 
 
 def report_tables(report: Report) -> RenderableType:
     """All that a report says, but for its longest lists."""
-    parts: list[RenderableType] = [_figures(report), _differences(report)]
-    parts.append(
-        _note(
-            f"% of pictures within a distance; beneath a figure, half its 95 % interval. {report.distance}."
-        )
+    how = f"% of pictures within a distance; beneath a figure, half its 95 % interval. {report.distance}."
+    parts: list[RenderableType] = [_figures(report), _differences(report), _note(how)]
+    parts += _administrative(report)
+    parts += _probabilities(report.probabilities)
+    parts += _groups(report)
+    parts += _audit(report)
+    return _sheet(parts)
+
+
+def pair_tables(pairs: list[Pair]) -> list[RenderableType]:
+    """How models differ, two by two, or nothing."""
+    if not pairs:
+        return []
+    table = _distance_table(
+        "Models on the same pictures, paired (* clear of zero)", list(pairs[0].difference.within)
     )
-    if report.probabilities:
-        parts += _probabilities(report.probabilities)
-    return Group(*parts)
+    for pair in pairs:
+        _add_difference(table, f"{pair.first}\nless {pair.second}", pair.difference)
+    return [_sheet([table])]
+
+
+def _sheet(parts: list[RenderableType]) -> RenderableType:
+    """Tables and notes, one below the other; a title of its own line may be wider than its table."""
+    lines: list[RenderableType] = []
+    for part in parts:
+        if isinstance(part, Table):
+            lines.append(Text(str(part.title), style="italic"))
+            part.title = None
+        lines.append(part)
+    return Group(*lines)
 
 
 def _figures(report: Report) -> Table:
@@ -52,17 +75,69 @@ def _figures(report: Report) -> Table:
 
 
 def _differences(report: Report) -> Table:
+    thresholds = list(next(iter(report.differences.values())).within)
     title = f"{report.best}, less each baseline on the same pictures (* clear of zero)"
-    return comparison_table(title, report.differences)
-
-
-def comparison_table(title: str, differences: dict[str, Comparison]) -> Table:
-    """Paired differences, a row each."""
-    table = _distance_table(title, list(next(iter(differences.values())).within))
-    for name, difference in differences.items():
-        cells = [_with_interval(d, scale=100, digits=1, sign="+") for d in difference.within.values()]
-        table.add_row(name, *cells, _with_interval(difference.geoscore, scale=1, digits=0, sign="+"))
+    table = _distance_table(title, thresholds)
+    for name, difference in report.differences.items():
+        _add_difference(table, name, difference)
     return table
+
+
+def _add_difference(table: Table, name: str, difference: Comparison) -> None:
+    cells = [_with_interval(d, scale=100, digits=1, sign="+") for d in difference.within.values()]
+    table.add_row(name, *cells, _with_interval(difference.geoscore, scale=1, digits=0, sign="+"))
+
+
+def _administrative(report: Report) -> list[RenderableType]:
+    found = report.administrative
+    if found is None:
+        return []
+    table = _table(f"{report.best}: how often the answer lies where the truth does (no distances)", "")
+    for heading in ("%", "pictures", "left out, without a label"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for level, row in found.levels.items():
+        table.add_row(level.replace("_", "-"), _share(row.share), f"{row.pictures:,}", f"{row.left_out:,}")
+    return [table, _note(f"How answers get their names: {found.how}.")]
+
+
+def _groups(report: Report) -> list[RenderableType]:
+    """Continents, and the countries with the most pictures."""
+    tables: list[RenderableType] = []
+    most = dict(list(report.countries.items())[:_COUNTRIES])
+    rest = len(report.countries) - len(most)
+    more = f"; JSON and page have {rest} more" if rest else ""
+    for title, groups in (("by continent of the truth", report.continents), (f"by country{more}", most)):
+        table = _table(f"{report.best}, {title}", "")
+        headings = ("pictures", *(f"{t}\nkm" for t in _GROUP_KM), "GeoScore", "±", "median\nkm")
+        for heading in headings:
+            table.add_column(heading, justify="right", no_wrap=True)
+        for name, summary in groups.items():
+            shares = [f"{100 * summary.within[t].value:.1f}" for t in _GROUP_KM]
+            score, half = summary.geoscore.value, _half(summary.geoscore)
+            median = f"{summary.median_km.value:,.0f}"
+            table.add_row(name, f"{summary.count:,}", *shares, f"{score:.0f}", f"{half:.0f}", median)
+        tables.append(table)
+    return tables
+
+
+def _audit(report: Report) -> list[RenderableType]:
+    audit = report.audit
+    if audit is None:
+        return []
+    near = audit.nearness
+    table = _distance_table(
+        f"Without gallery rows that leak, less with them (cosine >= {near.cosine:g}, place within {near.km:g} km)",
+        list(next(iter(audit.summaries.values())).within),
+    )
+    for name, difference in audit.differences.items():
+        _add_difference(table, name, difference)
+    dropped = "; ".join(
+        f"{kind}: {'not known' if count is None else f'{count:,}'}" for kind, count in audit.dropped.items()
+    )
+    words = (
+        f"Dropped of {audit.gallery:,} gallery rows: {dropped}. What weights learnt of them is not unlearnt."
+    )
+    return [table, _note(words)]
 
 
 def _probabilities(found: dict[str, Probabilities]) -> list[RenderableType]:
@@ -72,20 +147,17 @@ def _probabilities(found: dict[str, Probabilities]) -> list[RenderableType]:
         "nats per km²",
         "±",
         "median",
-        "truths held\nimpossible",
         "median km²\nto search",
         "AURC\nkm",
         "order\nknown /\nunknown",
     ):
         likelihood.add_column(heading, justify="right", no_wrap=True)
     for name, worth in found.items():
-        nll = worth.nll
-        said = ("infinite", "") if nll is None else (f"{nll.value:.2f}", f"{(nll.high - nll.low) / 2:.2f}")
         likelihood.add_row(
             name,
-            *said,
-            "infinite" if worth.median_nll is None else f"{worth.median_nll:.2f}",
-            str(worth.impossible),
+            f"{worth.nll.value:.2f}",
+            f"{_half(worth.nll):.2f}",
+            f"{worth.median_nll:.2f}",
             f"{worth.searched_km2:,.0f}",
             f"{worth.risk.area:.0f}",
             f"{worth.risk.best_area:.0f} / {worth.risk.no_area:.0f}",
@@ -136,7 +208,7 @@ def _risk(found: dict[str, Probabilities]) -> Table:
 
 
 def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0))
+    table = Table(title=title, box=SIMPLE, padding=(0, 1, 0, 0))
     for heading in columns:
         table.add_column(heading, no_wrap=True)
     return table
@@ -154,11 +226,16 @@ def _note(words: str) -> Text:
 
 
 def _share(estimate: Estimate) -> str:
-    return f"{100 * estimate.value:.1f} ±{50 * (estimate.high - estimate.low):.1f}"
+    return f"{100 * estimate.value:.1f} ±{100 * _half(estimate):.1f}"
+
+
+def _half(estimate: Estimate) -> float:
+    """Half the width of its interval."""
+    return (estimate.high - estimate.low) / 2
 
 
 def _with_interval(figure: Estimate, *, scale: float, digits: int, sign: str = "") -> Text:
     """A figure and, beneath, half the width of its interval; differences clear of zero get a star."""
     star = "*" if isinstance(figure, Difference) and figure.clear_of_zero else ""
-    half = scale * (figure.high - figure.low) / 2
+    half = scale * _half(figure)
     return Text(f"{scale * figure.value:{sign}.{digits}f}{star}\n±{half:.{digits}f}", justify="right")

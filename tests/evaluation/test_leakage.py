@@ -1,0 +1,86 @@
+"""A gallery that holds the pictures it is judged on is found out."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from graticule.errors import InputError
+from graticule.evaluation.leakage import Leaks, Nearness, find_leaks, without
+from graticule.evaluation.places import PlaceTable
+from graticule.evaluation.report import Settings, judge_features
+from graticule.retrieval.gallery import Gallery
+
+
+@pytest.fixture(scope="module")
+def leaky(clear_model):
+    """(model, features, places): the first three gallery rows are the judged pictures themselves."""
+    draws = torch.Generator().manual_seed(1)
+    features = torch.randn(12, clear_model.config.encoder.width, generator=draws)
+    vectors = clear_model.gallery.vectors.clone()
+    vectors[:3] = clear_model.alignment.images(features[:3])
+    places = clear_model.gallery.lat_lon[:12].numpy().copy()
+    places[3:] += (0.0, 2.0)
+    places[:, 1] = (places[:, 1] + 180) % 360 - 180
+    return replace(clear_model, gallery=Gallery(clear_model.gallery.lat_lon, vectors)), features, places
+
+
+def test_twins_are_found_by_look_and_by_place(leaky):
+    model, features, places = leaky
+    leaks = find_leaks(model, features, places, nearness=Nearness(cosine=0.999, km=0.01))
+    assert np.flatnonzero(leaks.by_features).tolist() == [0, 1, 2]
+    assert np.flatnonzero(leaks.by_place).tolist() == [0, 1, 2]
+    assert leaks.by_author is None
+    assert leaks.counts() == {
+        "same author": None,
+        "near-duplicate features": 3,
+        "near-duplicate place": 3,
+        "any of these": 3,
+    }
+
+
+def test_a_crowd_of_twins_is_found_whole(leaky, monkeypatch):
+    model, features, places = leaky
+    monkeypatch.setattr("graticule.evaluation.leakage._NEIGHBOURS", 1)
+    leaks = find_leaks(model, features, places, nearness=Nearness(cosine=-1.0, km=0.0))
+    assert leaks.by_features.all()
+
+
+def test_rows_of_the_same_author_are_found_by_the_place_of_their_record(leaky):
+    model, features, places = leaky
+    gallery = model.gallery.lat_lon.numpy()
+    table = PlaceTable(
+        "train", gallery[:6], {"author": np.array(["ann", "bob", "ann", None, "cy", "ann"], object)}
+    )
+    authors = np.array(["ann", None] * 6, dtype=object)
+    leaks = find_leaks(model, features, places, authors=authors, table=table)
+    same_place = {tuple(place) for place in gallery[[0, 2, 5]].tolist()}
+    expected = [row for row, place in enumerate(gallery.tolist()) if tuple(place) in same_place]
+    assert np.flatnonzero(leaks.by_author).tolist() == expected
+    strangers = find_leaks(model, features, places, authors=np.array(["dee"] * 12, object), table=table)
+    assert not strangers.by_author.any()
+
+
+def test_the_audited_model_has_the_rest_of_the_gallery(leaky):
+    model, features, places = leaky
+    leaks = find_leaks(model, features, places, nearness=Nearness(cosine=0.999, km=0.01))
+    clean = without(model, leaks)
+    assert len(clean.gallery) == len(model.gallery) - 3
+    assert torch.equal(clean.gallery.vectors, model.gallery.vectors[3:])
+    everything = Leaks(None, None, np.ones(len(model.gallery), dtype=bool))
+    with pytest.raises(InputError, match="drops all"):
+        without(model, everything)
+
+
+def test_a_report_gives_both_figures(leaky):
+    model, features, places = leaky
+    settings = Settings(audit=Nearness(cosine=0.999, km=0.01))
+    report = judge_features(model, features, places, pictures="twins", settings=settings)
+    audit = report.audit
+    assert audit.gallery == len(model.gallery)
+    assert "flat classifier" not in audit.summaries
+    plain, clean = report.summaries["1-NN"], audit.summaries["1-NN"]
+    assert plain.within[25].value >= 3 / 12
+    assert clean.within[25].value < plain.within[25].value
+    assert audit.differences["1-NN"].within[25].value == clean.within[25].value - plain.within[25].value
