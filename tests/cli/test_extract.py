@@ -52,7 +52,7 @@ def extract(run, photos, encoder, tmp_path):
 def test_it_stops_goes_on_and_ends(extract, photos, tmp_path):
     out = tmp_path / "out"
     left_out = (
-        "left out: 1 rows or files of the source that can't be used\n"
+        "left out: 1 of the source's rows or files can't be used; "
         f"`graticule data check folder {photos}` lists them\n"
     )
     status, said, _ = extract("--minutes", 0)

@@ -80,10 +80,11 @@ def test_a_killed_worker_is_replaced_and_the_shards_are_those_made_here(
     ray, extract, tmp_path, whole, contents, monkeypatch
 ):
     monkeypatch.setattr(shard, "_opened", None)  # this process opens no encoder
+    monkeypatch.chdir(tmp_path)
     told = []
 
     def work():
-        return extract(tmp_path / "out", engine="ray", progress=lambda done, total: told.append(done))
+        return extract(Path("out"), engine="ray", progress=lambda done, total: told.append(done))
 
     outcome = killing_one(work)
     assert (outcome.finished, outcome.made) == (True, 3)

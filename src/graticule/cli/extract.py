@@ -78,8 +78,11 @@ def extract(
             progress=advance,
         )
     if outcome.problems:
-        typer.echo(f"left out: {outcome.problems:,} rows or files of the source that can't be used")
-        typer.echo(f"`graticule data check {source} {path}` lists them")
+        part = f" --split {split}" if split else ""
+        typer.echo(
+            f"left out: {outcome.problems:,} of the source's rows or files can't be used; "
+            f"`graticule data check {source} {path}{part}` lists them"
+        )
     kept = f"{outcome.done - outcome.refused:,} of {outcome.records:,} pictures"
     refused = f"; {outcome.refused:,} refused, see {out / 'refused.jsonl'}" if outcome.refused else ""
     if not outcome.finished:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ RETRIES: Final = 3
 
 def shards_on_ray(
     folder: Path, numbers: Iterator[int], *, ahead: int, address: str | None, workers: int | None
-) -> Iterator[Shard]:
+) -> Generator[Shard, None, None]:
     """Make shards as tasks of a Ray cluster.
 
     Every node must reach the folder, the source and the encoder by the same paths.
@@ -42,6 +42,7 @@ def shards_on_ray(
     except ImportError as error:
         raise MissingExtraError.of("distributed", "ray") from error
     ours = not ray.is_initialized()
+    running: dict[Any, int] = {}
     if ours:
         _connect(ray, address)
     try:
@@ -49,14 +50,16 @@ def shards_on_ray(
         needs = {"num_gpus": 1} if resources.get("GPU") else {"num_cpus": 1}
         job = ray.remote(extract_shard).options(max_retries=RETRIES, **needs)
         room = workers or max(1, int(resources.get("GPU") or resources.get("CPU", 1)))
-        running: dict[Any, int] = {}
         for number in numbers:
-            running[job.remote(folder, number, ahead=ahead)] = number
+            # A worker's working directory is not ours.
+            running[job.remote(folder.resolve(), number, ahead=ahead)] = number
             if len(running) >= room:
                 yield _next(ray, running)
         while running:
             yield _next(ray, running)
     finally:
+        for task in running:  # there are some after an error only; nothing may write to the folder any more
+            ray.cancel(task, force=True)
         if ours:
             ray.shutdown()
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from graticule.encoders.contract import ImageEncoder
-from graticule.errors import ModelFormatError
+from graticule.errors import ModelFormatError, ModelNotFoundError
 from graticule.registry import ENCODERS
 from graticule.store import ModelFolder
 
@@ -58,31 +58,38 @@ def find_encoder(name_or_folder: str) -> StoredEncoder:
         ModelNotFoundError: there is none.
         ModelFormatError: its files are missing, damaged, or hold something else.
     """
-    folder = Path(name_or_folder)
-    if (folder / "config.json").is_file() and not (folder / "manifest.json").exists():
-        return _of_clip(folder.resolve())
-    model = ModelFolder.find(name_or_folder)
+    try:
+        model = ModelFolder.find(name_or_folder)
+    except ModelNotFoundError:
+        if (Path(name_or_folder) / "config.json").is_file():
+            return _of_clip(Path(name_or_folder).resolve())
+        raise
     try:
         settings = ENCODERS.settings(model.config().get("encoder"))
     except ValueError as error:  # ConfigError, or pydantic's ValidationError
         raise ModelFormatError(f"{model.path / 'config.json'}: encoder: {error}") from error
+    by_path = model.path == Path(name_or_folder)
+    return StoredEncoder(
+        str(model.path.resolve()) if by_path else name_or_folder,
+        _digest(settings, [model.path / _WEIGHTS]),
+        settings.width,
+        lambda: _of_model(model, settings),
+    )
 
-    def read() -> ImageEncoder:
-        # Random weights would take longer to draw than the true ones take to read.
-        with torch.device("meta"):
-            encoder: nn.Module = ENCODERS.build(settings)
-        try:
-            encoder.load_state_dict(model.tensors(_WEIGHTS), assign=True)
-        except RuntimeError as error:
-            raise ModelFormatError(
-                f"{model.path / _WEIGHTS}: of another design than config.json says ({error})."
-            ) from error
-        opened: Any = encoder.eval().requires_grad_(requires_grad=False)
-        return opened  # type: ignore[no-any-return]
 
-    named = folder.is_dir() and model.path == folder
-    name = str(folder.resolve()) if named else name_or_folder
-    return StoredEncoder(name, _digest(settings, [model.path / _WEIGHTS]), settings.width, read)
+def _of_model(model: ModelFolder, settings: Any) -> Any:
+    # Random weights of a large encoder would take longer to draw than the true ones take to read. For small ones they
+    # do not, and the device "meta" brings a second of imports.
+    large = getattr(ENCODERS.find(settings.kind), "large", False)
+    with torch.device("meta") if large else nullcontext():
+        encoder = ENCODERS.build(settings)
+    try:
+        encoder.load_state_dict(model.tensors(_WEIGHTS), assign=True)
+    except RuntimeError as error:
+        raise ModelFormatError(
+            f"{model.path / _WEIGHTS}: of another design than config.json says ({error})."
+        ) from error
+    return encoder.eval().requires_grad_(requires_grad=False)
 
 
 def _of_clip(folder: Path) -> StoredEncoder:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, get_args
@@ -119,17 +120,18 @@ def extract(
             stale.unlink(missing_ok=True)
         settle(out, plan, records)
         ledger = Ledger(out, plan)
-        todo = ledger.unfinished
         progress(ledger.pictures, plan.records)
-        if engine == "ray" and todo:
-            shards = shards_on_ray(out, _until(deadline, todo), ahead=ahead, address=address, workers=workers)
+        todo = _until(deadline, ledger.unfinished)
+        if engine == "ray" and ledger.unfinished:
+            shards = shards_on_ray(out, todo, ahead=ahead, address=address, workers=workers)
         else:
-            shards = _shards_here(out, _until(deadline, todo), ledger, ahead, workers, progress)
+            shards = _shards_here(out, todo, ledger, ahead=ahead, workers=workers, progress=progress)
         made = 0
-        for shard in shards:
-            ledger.add(shard)
-            made += 1
-            progress(ledger.pictures, plan.records)
+        with closing(shards):
+            for shard in shards:
+                ledger.add(shard)
+                made += 1
+                progress(ledger.pictures, plan.records)
     return Outcome(plan.records, ledger.pictures, ledger.refused, len(scan.problems), made)
 
 
@@ -145,10 +147,11 @@ def _shards_here(
     folder: Path,
     numbers: Iterator[int],
     ledger: Ledger,
+    *,
     ahead: int,
     workers: int | None,
     progress: Callable[[int, int], None],
-) -> Iterator[Shard]:
+) -> Generator[Shard, None, None]:
     """Make shards in this process, one by one."""
     for number in numbers:
         before = ledger.pictures

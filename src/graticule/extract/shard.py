@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
@@ -96,17 +97,18 @@ def extract_shard(
         prepare=getattr(encoder, "prepare", None),
     )
     first = 0
-    for batch in batches:
-        block = features[first : first + len(batch)]
-        block.copy_(_encode(encoder, [decoded for _, decoded in batch]))
-        for place, (row, decoded) in enumerate(batch):
-            if isinstance(decoded, PictureError):
-                _see_that_it_is_there(root, row, decoded)
-                errors[first + place] = str(decoded)
-            elif not block[place].isfinite().all():
-                errors[first + place] = f"{_name(row)}: its features are beyond the numbers of float16."
-        first += len(batch)
-        progress(first)
+    with closing(batches):
+        for batch in batches:
+            block = features[first : first + len(batch)]
+            block.copy_(_encode(encoder, [decoded for _, decoded in batch]))
+            for place, (row, decoded) in enumerate(batch):
+                if isinstance(decoded, PictureError):
+                    _see_that_it_is_there(root, row, decoded)
+                    errors[first + place] = str(decoded)
+                elif not block[place].isfinite().all():
+                    errors[first + place] = f"{_name(row)}: its features are beyond the numbers of float16."
+            first += len(batch)
+            progress(first)
     kept = np.array([place not in errors for place in range(len(rows))])
     with writing(folder):
         _write(shard_path(folder, number), table.filter(kept), features[torch.from_numpy(kept)])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, TypeAlias, TypeVar
@@ -93,7 +93,7 @@ def decode_batches(
     ahead: int,
     workers: int | None = None,
     prepare: Callable[[Image.Image], NDArray[np.uint8]] | None = None,
-) -> Iterator[list[tuple[Item, NDArray[np.uint8] | PictureError]]]:
+) -> Generator[list[tuple[Item, NDArray[np.uint8] | PictureError]], None, None]:
     """Decode pictures, wherever they are, in threads, and yield them in order.
 
     Args:
