@@ -1,6 +1,15 @@
 """`graticule align`: from a folder of features to a folder that can be opened."""
 
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
+
+ROOT = Path(__file__).parents[2]
+PAPER = ROOT / "configs" / "semivariogram-osv5m.yaml"
 
 
 @pytest.fixture
@@ -37,6 +46,37 @@ def test_stopped_and_resumed_it_writes_a_folder(run, features, tmp_path):
     assert "other settings" in err
 
 
+def test_the_paper_s_settings_run_alike_alone_and_under_torchrun(run, features, tmp_path):
+    settings = tmp_path / "paper.yaml"
+    # In bfloat16 how many rows are multiplied at once moves the third digit.
+    settings.write_text(f"{PAPER.read_text()}\nbf16: false\n")
+    paper = ["--config", settings, "--steps", 2, "--batch", 10]
+    status, out, err = run("align", features, "--out", tmp_path / "one", *paper)
+    assert (status, err) == (0, "")
+    recipe = json.loads((tmp_path / "one" / "config.json").read_text())["recipe"]
+    assert (recipe["policy"]["name"], recipe["variogram"]) == ("semivariogram", "stable")
+    assert (recipe["schedule"]["decay"], recipe["batch"]) == (0.87, 10)
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command = [*torchrun, "-m", "graticule", "align", features, "--out", tmp_path / "two", *paper]
+    done = subprocess.run(
+        [str(argument) for argument in command],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("finished: ") == out.count("finished: ") == 1  # one process speaks
+    one, two = (
+        [json.loads(line) for line in (tmp_path / name / "run" / "log.jsonl").read_text().splitlines()]
+        for name in ("one", "two")
+    )
+    assert [line["step"] for line in one] == [line["step"] for line in two] == [2, 2]
+    assert two[0]["loss"] == pytest.approx(one[0]["loss"], abs=1e-4)
+    assert two[1]["validation"] == pytest.approx(one[1]["validation"])
+
+
 def test_wrong_use_is_told_without_a_traceback(run, features, tmp_path):
     (tmp_path / "empty").mkdir()
     out = ["--out", tmp_path / "out"]
@@ -45,6 +85,8 @@ def test_wrong_use_is_told_without_a_traceback(run, features, tmp_path):
         ([features], "--out"),
         ([tmp_path / "empty", *out], "holds no shard"),
         ([features, *out, "--policy", "magic"], "no 'magic'"),
+        ([features, *out, "--config", tmp_path / "gone.yaml"], "gone.yaml"),
+        ([features, *out, "--device", "abacus"], "device"),
         ([features, *out, "--beta-hard", "-1"], "beta_hard"),
         ([features, *out, "--rho-km", "nan"], "rho_km"),
         ([features, *out, "--refit-every", "0"], "refit_every"),

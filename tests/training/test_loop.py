@@ -8,6 +8,7 @@ import re
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save
 from torch import nn
 from torch.nn import functional
@@ -15,6 +16,7 @@ from torch.nn import functional
 from graticule.errors import ConfigError, ModelFormatError
 from graticule.training.align import AlignTask
 from graticule.training.classifier import ClassifierTask
+from graticule.training.examples import Examples
 from graticule.training.geotoken import GeoTokenTask
 from graticule.training.loop import TrainingConfig, step_generator, train
 from graticule.training.schedule import Schedule
@@ -91,7 +93,13 @@ def tasks(recipe, mosaic, tiny_model):
         "classifier": lambda: ClassifierTask(*data, most=20, batch=32),
         # Two batches an epoch: the run crosses epochs.
         "geotoken": lambda: GeoTokenTask(
-            recipe.geotoken.model_copy(update={"batch": 40, "validation_rows": 20}), tiny_model, *data
+            recipe.geotoken.model_copy(update={"batch": 40, "validation_rows": 20}),
+            *(
+                Examples.looked_up(
+                    *part, alignment=tiny_model.alignment, gallery=tiny_model.gallery, neighbours=4
+                )
+                for part in data
+            ),
         ),
     }
 
@@ -149,6 +157,24 @@ def test_other_settings_do_not_resume(tmp_path):
     with pytest.raises(ConfigError, match="other settings"):
         run(Toy(), tmp_path, learning_rate=0.5)
     assert run(Toy(), tmp_path).step == STEPS
+
+
+def test_settings_of_an_earlier_version_resume(tmp_path):
+    run(Toy(), tmp_path, stop_after_s=-1)
+    path = tmp_path / "checkpoint.safetensors"
+    with safe_open(path, framework="pt") as file:
+        progress = json.loads(file.metadata()["progress"])
+    for newer in ("accumulate", "device", "log_every"):
+        del progress["config"][newer]
+    path.write_bytes(save(load_file(path), metadata={"progress": json.dumps(progress)}))
+    task = Toy()
+    assert run(task, tmp_path).finished
+    assert task.steps[0] == 1
+
+
+def test_what_compares_rows_can_not_be_accumulated(tmp_path):
+    with pytest.raises(ConfigError, match="accumulate: this task compares the rows of a batch"):
+        run(Toy(), tmp_path, accumulate=2)
 
 
 def test_a_loss_that_is_no_number_stops_training_and_spoils_nothing(tmp_path):

@@ -140,6 +140,7 @@ class SpacesRecipe(BaseModel):
     validate_every: int = Field(default=500, ge=1)
     seed: int = 0
     device: Device = "auto"
+    bf16: bool = True
     location: LocationEncoderConfig = LocationEncoderConfig()
     """Its width is set to that of the features."""
     validation_share: float = Field(default=0.05, gt=0, lt=1)
@@ -161,6 +162,7 @@ class SpacesRecipe(BaseModel):
             schedule=self.schedule or Schedule(warmup=min(200, self.steps // 10)),
             seed=self.seed,
             validate_every=self.validate_every,
+            bf16=self.bf16,
             device=self.device,
         )
 
