@@ -12,6 +12,7 @@ from graticule.evaluation.markdown import difference_table, method_table
 from graticule.evaluation.report import evaluate
 from graticule.model import Model
 from graticule.training.card import model_card
+from graticule.training.examples import Examples
 from graticule.training.geotoken import GeoTokenTask
 from graticule.training.loop import TrainingResult
 from graticule.training.orbit import OrbitRecipe, read_recipe, train_orbit
@@ -135,15 +136,21 @@ def test_the_card_says_how_long_and_how_good():
 # --- GeoToken's task ---------------------------------------------------------------------------------------
 
 
-def data(count):
-    lat_lon = np.random.default_rng(0).uniform((-60, -180), (75, 180), (count, 2))
-    return torch.randn(count, 16, generator=torch.Generator().manual_seed(0)).half(), torch.from_numpy(
-        lat_lon
-    )
+def examples(model, *counts):
+    """Random pictures: to learn from, and for validation."""
+    for count in counts:
+        lat_lon = np.random.default_rng(0).uniform((-60, -180), (75, 180), (count, 2))
+        yield Examples.looked_up(
+            torch.randn(count, 16, generator=torch.Generator().manual_seed(0)).half(),
+            torch.from_numpy(lat_lon),
+            alignment=model.alignment,
+            gallery=model.gallery,
+            neighbours=model.config.neighbours,
+        )
 
 
 def test_each_epoch_is_a_permutation_of_its_own(recipe, tiny_model):
-    task = GeoTokenTask(recipe.geotoken.model_copy(update={"batch": 10}), tiny_model, data(35), data(20))
+    task = GeoTokenTask(recipe.geotoken.model_copy(update={"batch": 10}), *examples(tiny_model, 35, 20))
     epochs = [torch.cat([task._batch_rows(3 * epoch + step) for step in range(3)]) for epoch in (0, 1)]
     for rows in epochs:
         assert len(rows.unique()) == 30
@@ -154,13 +161,13 @@ def test_each_epoch_is_a_permutation_of_its_own(recipe, tiny_model):
 
 def test_a_batch_larger_than_the_data_is_refused(recipe, tiny_model):
     with pytest.raises(ConfigError, match="batch: 64 of 63 training pictures"):
-        GeoTokenTask(recipe.geotoken, tiny_model, data(63), data(20))
+        GeoTokenTask(recipe.geotoken, *examples(tiny_model, 63, 20))
 
 
 @pytest.mark.parametrize(("soft_scale", "soft_floor_km"), [(0.0, 0.0), (0.2, 0.0), (0.0, 5.0)])
 def test_soft_answers_are_taught_where_asked(recipe, tiny_model, monkeypatch, soft_scale, soft_floor_km):
     softness = {"soft_scale": soft_scale, "soft_floor_km": soft_floor_km}
-    task = GeoTokenTask(recipe.geotoken.model_copy(update=softness), tiny_model, data(64), data(20))
+    task = GeoTokenTask(recipe.geotoken.model_copy(update=softness), *examples(tiny_model, 64, 20))
     taught = []
     monkeypatch.setattr(
         task.model, "loss", lambda query, tokens, *, targets: taught.append((query, tokens, targets))

@@ -7,6 +7,8 @@ import torch
 from graticule.earth.distance import haversine_km
 from graticule.errors import ConfigError
 from graticule.tokens.reward import RewardModel
+from graticule.training.distributed import Part
+from graticule.training.examples import Examples
 from graticule.training.reward import (
     RewardRecipe,
     RewardTask,
@@ -15,6 +17,7 @@ from graticule.training.reward import (
     default_near_km,
     train_reward,
 )
+from graticule.training.reward_pictures import OrbitViews
 
 SMALL = {
     "near_km": 2000,
@@ -32,16 +35,19 @@ def recipe(**changed):
     return RewardRecipe.of(**{**SMALL, **changed})
 
 
-def pictures(count=6):
+def pictures(model, count=6):
     features = torch.randn(count, 16, generator=torch.Generator().manual_seed(0))
-    return features, torch.from_numpy(np.random.default_rng(0).uniform((-60, -180), (75, 180), (count, 2)))
+    places = torch.from_numpy(np.random.default_rng(0).uniform((-60, -180), (75, 180), (count, 2)))
+    return Examples.looked_up(
+        features, places, alignment=model.alignment, gallery=model.gallery, neighbours=model.config.neighbours
+    )
 
 
 def test_samples_are_distinct_counted_and_measured(tiny_model):
-    features, places = pictures()
-    found = Samples.draw(tiny_model, features, places, recipe=recipe(samples=8))
+    some = pictures(tiny_model)
+    found = Samples.draw(tiny_model.geotoken, some, recipe=recipe(samples=8))
     assert found.counts.sum(1).tolist() == [8] * 6
-    for tokens, counts, km, truth in zip(found.tokens, found.counts, found.km, places, strict=True):
+    for tokens, counts, km, truth in zip(found.tokens, found.counts, found.km, some.places, strict=True):
         real = counts > 0
         assert len(tokens[real].unique(dim=0)) == real.sum()
         lat, lon = tiny_model.cell_model.scheme.centres(tokens.numpy())
@@ -49,30 +55,32 @@ def test_samples_are_distinct_counted_and_measured(tiny_model):
 
 
 def test_a_picture_s_samples_depend_on_its_row_alone_and_on_the_seed(tiny_model):
-    features, places = pictures()
-    some = Samples.draw(tiny_model, features[:3], places[:3], recipe=recipe())
-    every = Samples.draw(tiny_model, features, places, recipe=recipe())
+    geotoken, six = tiny_model.geotoken, pictures(tiny_model)
+    some = Samples.draw(geotoken, six.only(torch.arange(3)), recipe=recipe())
+    every = Samples.draw(geotoken, six, recipe=recipe())
     assert torch.equal(some.tokens, every.tokens[:3])
     assert torch.equal(some.counts, every.counts[:3])
-    other = Samples.draw(tiny_model, features, places, recipe=recipe(seed=1))
+    other = Samples.draw(geotoken, six, recipe=recipe(seed=1))
     assert not torch.equal(other.tokens, every.tokens)
 
 
 def test_the_task_leaves_the_base_alone_and_learns_all_of_its_own(tiny_model):
-    features, places = pictures()
-    data = features, Samples.draw(tiny_model, features, places, recipe=recipe())
-    task = RewardTask(recipe(), tiny_model, data, data)
+    geotoken, six = tiny_model.geotoken, pictures(tiny_model)
+    data = six, Samples.draw(geotoken, six, recipe=recipe())
+    task = RewardTask(recipe(), geotoken, data, data)
     before = {name: value.clone() for name, value in tiny_model.geotoken.state_dict().items()}
     loss, _ = task.loss(0)
     loss.backward()
     assert all(parameter.grad is not None for parameter in task.model.parameters())
     assert torch.equal(task.loss(0)[0], loss)
+    halves = [task.part_loss(0, Part(number, 2))[0] for number in range(2)]
+    torch.testing.assert_close(sum(halves) / 2, loss)
     assert all(torch.equal(value, before[n]) for n, value in tiny_model.geotoken.state_dict().items())
     figures = task.validate()
     assert 0 <= figures["accuracy"] <= 1
     assert figures["score"] == figures["auc"]
     with pytest.raises(ConfigError, match="64 of 6 training pictures"):
-        RewardTask(recipe(batch=64), tiny_model, data, data)
+        RewardTask(recipe(batch=64), geotoken, data, data)
 
 
 def test_stopped_and_resumed_it_writes_the_same_folder(tiny_model, mosaic, tmp_path):
@@ -80,11 +88,16 @@ def test_stopped_and_resumed_it_writes_the_same_folder(tiny_model, mosaic, tmp_p
     for name in ("once", "often"):
         stop = 0.0 if name == "often" else float("inf")
         done = train_reward(
-            tiny_model, mosaic, tmp_path / name, recipe(), report=lines.append, stop_after_s=stop
+            tiny_model,
+            OrbitViews(mosaic),
+            tmp_path / name,
+            recipe(),
+            report=lines.append,
+            stop_after_s=stop,
         )
         assert done == (name == "once")
     assert not (tmp_path / "often" / "manifest.json").exists()
-    assert train_reward(tiny_model, mosaic, tmp_path / "often", recipe(), report=lines.append)
+    assert train_reward(tiny_model, OrbitViews(mosaic), tmp_path / "often", recipe(), report=lines.append)
     assert any("resumed at step 1 of 3" in line for line in lines)
     for part in ("config.json", "reward.safetensors"):
         once, often = ((tmp_path / name / part).read_bytes() for name in ("once", "often"))
@@ -94,7 +107,9 @@ def test_stopped_and_resumed_it_writes_the_same_folder(tiny_model, mosaic, tmp_p
     assert "AUC" in card
     assert "2000 km" in card
     with pytest.raises(ConfigError, match="other settings or another model"):
-        train_reward(tiny_model, mosaic, tmp_path / "once", recipe(seed=1), report=lines.append)
+        train_reward(
+            tiny_model, OrbitViews(mosaic), tmp_path / "once", recipe(seed=1), report=lines.append
+        )
 
 
 def test_near_has_a_default_for_each_kind_of_picture(tiny_model):

@@ -22,6 +22,21 @@ def reward(
     source: Annotated[
         Literal["orbit"], typer.Option(help="Where pictures of known places come from.")
     ] = "orbit",
+    features: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", exists=True, file_okay=False, help="Pictures of a folder of features instead."
+        ),
+    ] = None,
+    index: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            exists=True,
+            file_okay=False,
+            help="Their index with neighbours, where they are those of MODEL's gallery.",
+        ),
+    ] = None,
     views: Annotated[int, typer.Option(metavar="N", help="How many are learned from.")] = 16_384,
     validation_views: Annotated[int, typer.Option(metavar="N", help="How many are judged on.")] = 2048,
     samples: Annotated[int, typer.Option(metavar="N", help="Drawn of each picture.")] = 10,
@@ -42,9 +57,13 @@ def reward(
 
     Run it again after an interruption: what is done is kept.
     """
+    if index is not None and features is None:
+        raise typer.BadParameter("--index goes with --features")
     from graticule.data.orbit.mosaic import Mosaic, training_mosaic_path
     from graticule.model import Model
+    from graticule.training.distributed import only_main
     from graticule.training.reward import RewardRecipe, default_near_km, train_reward
+    from graticule.training.reward_pictures import FeatureFolder, OrbitViews
 
     opened = Model.open(model)
     recipe = RewardRecipe.of(
@@ -58,6 +77,9 @@ def reward(
         learning_rate=learning_rate,
         seed=seed,
     )
-    mosaic = Mosaic.open(training_mosaic_path())
-    done = train_reward(opened, mosaic, out, recipe, report=typer.echo, stop_after_s=60 * minutes)
-    typer.echo(f"finished: {out}" if done else "stopped; run the same command again to go on")
+    if features is not None:
+        pictures: FeatureFolder | OrbitViews = FeatureFolder(features, index)
+    else:
+        pictures = OrbitViews(Mosaic.open(training_mosaic_path()))
+    done = train_reward(opened, pictures, out, recipe, report=typer.echo, stop_after_s=60 * minutes)
+    only_main(typer.echo)(f"finished: {out}" if done else "stopped; run the same command again to go on")

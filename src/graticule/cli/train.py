@@ -14,11 +14,6 @@ app = typer.Typer(
 )
 
 
-@app.callback()
-def _group() -> None:
-    """Keeps `orbit` a command of its own while it is the only one."""
-
-
 @app.command()
 def orbit(
     *,
@@ -46,3 +41,80 @@ def orbit(
 
     done = train_orbit(read_recipe(recipe), run, out, report=typer.echo, stop_after_s=60 * minutes)
     typer.echo(f"finished: {out}" if done else "stopped; run the same command again to go on")
+
+
+@app.command()
+def geotoken(
+    features: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FEATURES", exists=True, file_okay=False, help="A folder of shards of features."
+        ),
+    ],
+    *,
+    index: Annotated[
+        Path,
+        typer.Option(
+            metavar="DIR",
+            exists=True,
+            file_okay=False,
+            help="Their index, made with the alignment and with neighbours; it becomes the model's gallery.",
+        ),
+    ],
+    alignment: Annotated[
+        str, typer.Option(metavar="MODEL|FOLDER", help="What `graticule align` wrote, or a model.")
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(metavar="DIR", file_okay=False, help="The model folder; its run/ keeps checkpoints."),
+    ],
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="YAML",
+            exists=True,
+            dir_okay=False,
+            help="Settings, such as configs/geotoken-paper.yaml; what is given beside it wins over them.",
+        ),
+    ] = None,
+    encoder: Annotated[
+        str | None,
+        typer.Option(metavar="NAME|FOLDER", help="Whose features these are; else what extract.json names."),
+    ] = None,
+    epochs: Annotated[
+        float | None, typer.Option(metavar="N", help="How often each picture is learned from; else 10.")
+    ] = None,
+    batch: Annotated[int | None, typer.Option(metavar="N", help="Pictures a step; else 512.")] = None,
+    accumulate: Annotated[
+        int | None, typer.Option(metavar="N", help="Parts a process computes a batch in; else 1.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(metavar="N", help="Of first weights and order; else 0.")] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="[b]cpu[/b] or [b]cuda[/b]; else CUDA where there is any."),
+    ] = None,
+    minutes: Annotated[
+        float, typer.Option(metavar="N", min=0, help="Stop, resumable, after so long; run again to go on.")
+    ] = float("inf"),
+) -> None:
+    """Train GeoToken on FEATURES and write a model that `graticule locate` takes.
+
+    Run it again after an interruption: what is done is kept. `torchrun -m graticule train geotoken ...` trains on
+    several processes.
+    """
+    from graticule.training.distributed import only_main
+    from graticule.training.geotoken_folder import GeoTokenRecipe, train_geotoken
+    from graticule.training.recipe import read_recipe
+
+    given = {"epochs": epochs, "batch": batch, "accumulate": accumulate, "seed": seed, "device": device}
+    done = train_geotoken(
+        features,
+        out,
+        read_recipe(GeoTokenRecipe, config, given),
+        index=index,
+        alignment=alignment,
+        encoder=encoder,
+        report=typer.echo,
+        stop_after_s=60 * minutes,
+    )
+    only_main(typer.echo)(f"finished: {out}" if done else "stopped; run the same command again to go on")

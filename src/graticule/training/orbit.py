@@ -1,10 +1,11 @@
-"""The shipped model's recipe: one command, five stages, each resumable.
+"""The shipped model's recipe: one command, six stages, each resumable.
 
 align       encoder and location encoder, from scratch, on fresh views
 features    features of further views, with the finished encoder
 classifier  the flat baseline
 geotoken    GeoToken
 package     the model folder
+calibrate   how far its probabilities can be trusted
 """
 
 from __future__ import annotations
@@ -17,22 +18,24 @@ from typing import Any
 
 import torch
 from pydantic import BaseModel, ConfigDict, model_validator
-from safetensors.torch import load_file
-from torch import Tensor, nn
 
 from graticule.alignment.location import LocationEncoderConfig
 from graticule.alignment.model import AlignmentConfig
 from graticule.data.orbit.mosaic import Mosaic, training_mosaic_path
 from graticule.encoders.orbit import OrbitEncoderConfig
 from graticule.errors import ConfigError
+from graticule.evaluation.pictures import OrbitPictures, encode
 from graticule.evaluation.report import evaluate
 from graticule.model import Model, ModelConfig, check_widths
 from graticule.retrieval.gallery import Gallery
 from graticule.store import Packing, make_folder, write_whole
 from graticule.tokens.geotoken import GeoToken, GeoTokenConfig
 from graticule.training.align import AlignTask, AlignTaskConfig
+from graticule.training.best import load_best
+from graticule.training.calibrate import calibrate
 from graticule.training.card import model_card
 from graticule.training.classifier import ClassifierTask
+from graticule.training.examples import Examples
 from graticule.training.features import extract_views, load_shards
 from graticule.training.geotoken import GeoTokenTask, GeoTokenTaskConfig
 from graticule.training.loop import TrainingConfig, train
@@ -40,6 +43,8 @@ from graticule.training.schedule import Schedule
 
 __all__ = ["OrbitRecipe", "read_recipe", "train_orbit"]
 
+CALIBRATION_VIEW = 400_000
+"""Validation views from here on have chosen no weights."""
 DOMAIN = "views from above"
 LICENCE = "Apache-2.0"
 PURPOSE = "views of the Earth from above, 300 to 1200 km wide; not street-level photos"
@@ -117,6 +122,8 @@ class OrbitRecipe(BaseModel):
 
     answering_turns: int = 2
     """Quarter turns averaged when the model answers: half of what its features were made with, for twice the speed."""
+    calibration_views: int = 16_384
+    """Validation views that calibrate the finished model; 0: none."""
     card_views: int = 10_000
     """Test views judged for the model card."""
 
@@ -167,17 +174,17 @@ def train_orbit(
     make_folder(out)  # hours before it is filled: what can't be written should be known now
     mosaic = Mosaic.open(training_mosaic_path())
 
-    report("stage 1 of 5: align")
+    report("stage 1 of 6: align")
     task = AlignTask(recipe.align, mosaic)
     aligned = train(
         task, recipe.align_training, folder / "align", report=report, stop_after_s=deadline - time.monotonic()
     )
     if not aligned.finished:
         return False
-    _load_best(task.model, folder / "align")
+    load_best(task.model, folder / "align")
     encoder, alignment = task.model.encoder, task.model.alignment
 
-    report("stage 2 of 5: features")
+    report("stage 2 of 6: features")
     for name, settings in _feature_sets(recipe).items():
         left_s = deadline - time.monotonic()
         if not extract_views(
@@ -194,7 +201,7 @@ def train_orbit(
     training = torch.cat([ordinary[0], varied[0]]), torch.cat([ordinary[1], varied[1]])
     validation = load_shards(folder / "validation")
 
-    report("stage 3 of 5: the flat baseline")
+    report("stage 3 of 6: the flat baseline")
     flat = ClassifierTask(training, validation, most=recipe.classifier_most)
     flat_result = train(
         flat,
@@ -205,9 +212,9 @@ def train_orbit(
     )
     if not flat_result.finished:
         return False
-    _load_best(flat.model, folder / "classifier")
+    load_best(flat.model, folder / "classifier")
 
-    report("stage 4 of 5: geotoken")
+    report("stage 4 of 6: geotoken")
     with torch.no_grad():
         vectors = alignment.images(gallery_features.float())
     model = Model(
@@ -227,7 +234,14 @@ def train_orbit(
         geotoken=GeoToken(recipe.geotoken.geotoken),
         extras={"baseline-classifier": flat.model.state_dict()},
     )
-    tokens = GeoTokenTask(recipe.geotoken, model, training, validation)
+    neighbours = recipe.geotoken.geotoken.neighbours
+    tokens = GeoTokenTask(
+        recipe.geotoken,
+        *(
+            Examples.looked_up(*views, alignment=alignment, gallery=model.gallery, neighbours=neighbours)
+            for views in (training, validation)
+        ),
+    )
     result = train(
         tokens,
         recipe.geotoken_training,
@@ -237,20 +251,32 @@ def train_orbit(
     )
     if not result.finished:
         return False
-    _load_best(tokens.model, folder / "geotoken")
+    load_best(tokens.model, folder / "geotoken")
     model.geotoken = tokens.model
 
-    report("stage 5 of 5: package")
+    report("stage 5 of 6: package")
     stages = {"align": aligned, "classifier": flat_result, "geotoken": result}
     settings = recipe.model_dump(mode="json")
     answering = recipe.align.encoder.model_copy(update={"turns": recipe.answering_turns})
     model.config = model.config.model_copy(update={"encoder": answering})
     model.save(out, card=model_card(settings, stages, results=None), packing=PACKING)
-    # What is judged is what was written, after rounding.
-    judged = evaluate(Model.open(out), source="orbit", views=recipe.card_views, mosaic=mosaic)
+    # What is calibrated and judged is what was written, after rounding.
+    written = Model.open(out)
+    if recipe.calibration_views:
+        report("stage 6 of 6: calibrate")
+        _calibrate(written, OrbitPictures(mosaic, "validation", recipe.calibration_views, CALIBRATION_VIEW))
+        model.calibration, model.fusion = written.calibration, written.fusion
+    judged = evaluate(written, source="orbit", views=recipe.card_views, mosaic=mosaic)
     model.save(out, card=model_card(settings, stages, results=judged.to_dict()), packing=PACKING)
     report(f"{out}: {sum(p.stat().st_size for p in out.iterdir()) / 1e6:.1f} MB")
     return True
+
+
+def _calibrate(model: Model, views: OrbitPictures) -> None:
+    features, _ = encode(views, model.encoder)
+    model.calibration, model.fusion = calibrate(
+        model, features, views.lat_lon, fitted_on=f"{views.views} {views.words}"
+    )
 
 
 def _feature_sets(recipe: OrbitRecipe) -> dict[str, dict[str, object]]:
@@ -282,9 +308,3 @@ def _overlaid(settings: Any, other: Any) -> Any:
     if isinstance(settings, dict) and isinstance(other, dict):
         return settings | {name: _overlaid(settings.get(name), value) for name, value in other.items()}
     return other
-
-
-def _load_best(model: nn.Module, folder: Path) -> None:
-    tensors: dict[str, Tensor] = load_file(folder / "best.safetensors")
-    model.load_state_dict({n.removeprefix("model/"): t for n, t in tensors.items() if n.startswith("model/")})
-    model.eval()

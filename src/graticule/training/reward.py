@@ -1,7 +1,6 @@
 """Training the reward model: samples of a GeoToken, and whether each is near the truth.
 
-Three stages, each resumable: features of views that the GeoToken has not learned from, samples of each view, and the
-training itself.
+Three stages: pictures with their neighbours (`reward_pictures`), samples of each, and the training itself.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 import torch
@@ -19,9 +18,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from safetensors.torch import load_file, save
 from torch import Tensor
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from graticule.data.orbit.mosaic import Mosaic
 from graticule.decoding.sample import sample
 from graticule.earth.distance import haversine_km
 from graticule.errors import ConfigError
@@ -29,18 +26,34 @@ from graticule.evaluation.metrics import geoscore
 from graticule.model import Model
 from graticule.store import make_folder, write_whole
 from graticule.tokens.geotoken import GeoToken
-from graticule.tokens.query import Query
 from graticule.tokens.reward import RewardModel
-from graticule.training.features import extract_views, load_shards
+from graticule.training.best import load_best
+from graticule.training.distributed import (
+    WHOLE,
+    Device,
+    Part,
+    device_of,
+    is_main,
+    join_processes,
+    main_first,
+    only_main,
+)
+from graticule.training.examples import Examples
 from graticule.training.loop import TrainingConfig, step_generator, train
 from graticule.training.recipe import checked
 from graticule.training.schedule import Schedule
 
-__all__ = ["RewardRecipe", "RewardTask", "Samples", "area_under_curve", "default_near_km", "train_reward"]
+__all__ = [
+    "Pictures",
+    "RewardRecipe",
+    "RewardTask",
+    "Samples",
+    "area_under_curve",
+    "default_near_km",
+    "train_reward",
+]
 
 _BATCH: Final = 256
-_FIRST_VIEW: Final = {"train": 30_000_000, "validation": 200_000}
-"""Views that neither encoder nor GeoToken has learned from, so that samples err there as on new pictures."""
 _NEAR_KM: Final = {"views from above": 50.0}
 """By a model's domain. Of Orbit's samples nearly all are within the 200 km of photos, which would tell nothing."""
 
@@ -57,16 +70,19 @@ class RewardRecipe(BaseModel):
 
     near_km: float = Field(gt=0)
     views: int = Field(default=16_384, gt=0)
+    """Pictures that are learned from."""
     validation_views: int = Field(default=2048, gt=0)
     samples: int = Field(default=10, gt=0)
     """Drawn of each view; those alike are read once and count as often as they were drawn."""
     temperature: float = Field(default=0.7, gt=0)
     batch: int = Field(default=64, gt=0)
-    """Views a step, each with all its samples."""
+    """Pictures a step, each with all its samples."""
     steps: int = Field(default=768, gt=0)
     learning_rate: float = Field(default=1e-4, gt=0)
     hidden: int = Field(default=2048, gt=0)
     seed: int = Field(default=0, ge=0)
+    device: Device = "cpu"
+    """Where it is trained; samples are drawn on the CPU."""
 
     @classmethod
     def of(cls, **settings: Any) -> RewardRecipe:
@@ -86,7 +102,31 @@ class RewardRecipe(BaseModel):
             schedule=Schedule(warmup=min(50, self.steps // 10)),
             seed=self.seed,
             validate_every=max(1, self.steps // 4),
+            device=self.device,
         )
+
+
+class Pictures(Protocol):
+    """Where pictures of known places come from."""
+
+    @property
+    def told(self) -> str:
+        """What they are, in a few words for the card."""
+        ...
+
+    def examples(
+        self, model: Model, recipe: RewardRecipe, run: Path, *, report: Callable[[str], None], deadline: float
+    ) -> tuple[Examples, Examples] | None:
+        """Those to learn from and those to judge by.
+
+        Args:
+            model: whose samples are judged.
+            recipe: says how many.
+            run: a folder that keeps what took long.
+            report: gets lines of progress.
+            deadline: on the monotonic clock; None is given back if it came first.
+        """
+        ...
 
 
 class Samples(BaseModel):
@@ -105,22 +145,21 @@ class Samples(BaseModel):
     km: Tensor
 
     @classmethod
-    def draw(cls, model: Model, features: Tensor, lat_lon: Tensor, *, recipe: RewardRecipe) -> Samples:
+    def draw(cls, geotoken: GeoToken, pictures: Examples, *, recipe: RewardRecipe) -> Samples:
         """Draw them.
 
         Args:
-            model: its GeoToken draws.
-            features: (N, F) of the pictures.
-            lat_lon: (N, 2) degrees, the truth.
+            geotoken: draws.
+            pictures: N of them.
             recipe: says how many, at what temperature, and the seed. A picture's samples depend on its row alone.
         """
-        geotoken = _geotoken(model)
-        tokens = torch.zeros(len(features), recipe.samples, geotoken.scheme.length, dtype=torch.int64)
-        counts = torch.zeros(len(features), recipe.samples, dtype=torch.int64)
-        for rows in torch.split(torch.arange(len(features)), _BATCH):
+        scheme, count = geotoken.scheme, len(pictures)
+        tokens = torch.zeros(count, recipe.samples, scheme.length, dtype=torch.int64)
+        counts = torch.zeros(count, recipe.samples, dtype=torch.int64)
+        for rows in torch.split(torch.arange(count), _BATCH):
             found = sample(
                 geotoken,
-                model.query_of_features(features[rows].float()),
+                pictures.query(scheme, rows),
                 count=recipe.samples,
                 seed=recipe.seed,
                 temperature=recipe.temperature,
@@ -129,8 +168,8 @@ class Samples(BaseModel):
             assert found.counts is not None
             tokens[rows, : found.tokens.shape[1]] = found.tokens
             counts[rows, : found.counts.shape[1]] = found.counts
-        lat, lon = geotoken.scheme.centres(tokens.numpy())
-        km = haversine_km(lat, lon, *lat_lon.T.numpy()[..., None])
+        lat, lon = scheme.centres(tokens.numpy())
+        km = haversine_km(lat, lon, *pictures.places.T.numpy()[..., None])
         return cls(tokens=tokens, counts=counts, km=torch.from_numpy(km))
 
     @classmethod
@@ -151,49 +190,53 @@ class RewardTask:
     def __init__(
         self,
         recipe: RewardRecipe,
-        base: Model,
-        training: tuple[Tensor, Samples],
-        validation: tuple[Tensor, Samples],
+        geotoken: GeoToken,
+        training: tuple[Examples, Samples],
+        validation: tuple[Examples, Samples],
     ) -> None:
         """Prepare the data.
 
         Args:
             recipe: settings.
-            base: brings alignment, gallery, index, and the GeoToken to start from, which itself is left alone.
-            training: features (N, F) and samples.
+            geotoken: the model to start from, which itself is left alone.
+            training: pictures and the samples of each.
             validation: the same of other pictures.
 
         Raises:
-            ConfigError: there are fewer training pictures than a batch holds, or the base has no GeoToken.
+            ConfigError: there are fewer training pictures than a batch holds.
         """
         if len(training[0]) < recipe.batch:
             raise ConfigError(f"batch: {recipe.batch} of {len(training[0])} training pictures; choose fewer.")
-        self.recipe, self.base = recipe, base
+        self.recipe = recipe
         torch.manual_seed(recipe.seed)
-        self.model = RewardModel.from_geotoken(_geotoken(base), near_km=recipe.near_km, hidden=recipe.hidden)
+        self.model = RewardModel.from_geotoken(geotoken, near_km=recipe.near_km, hidden=recipe.hidden)
         self._training, self._validation = training, validation
 
     def loss(self, step: int) -> tuple[Tensor, dict[str, float]]:
         """Cross-entropy of near or far, each distinct sample counted as often as it was drawn."""
-        rows = self._batch_rows(step)
-        features, samples = self._training
-        # On the CPU the fused kernel's backward pass takes twice as long as the plain one's.
-        with sdpa_kernel(SDPBackend.MATH):
-            loss = self.model.loss(
-                self._query(features[rows]),
-                samples.tokens[rows],
-                near=samples.km[rows] < self.recipe.near_km,
-                counts=samples.counts[rows],
-            )
+        return self.part_loss(step, WHOLE)
+
+    def part_loss(self, step: int, part: Part) -> tuple[Tensor, dict[str, float]]:
+        """The same of one part of the step's batch: all pictures have as many samples, so it is their mean."""
+        rows, device = part.of(self._batch_rows(step)), device_of(self.model)
+        pictures, samples = self._training
+        loss = self.model.loss(
+            pictures.query(self.model.scheme, rows).to(device),
+            samples.tokens[rows].to(device),
+            near=(samples.km[rows] < self.recipe.near_km).to(device),
+            counts=samples.counts[rows].to(device),
+        )
         return loss, {}
 
     def validate(self) -> dict[str, float]:
         """How well near samples are told from far ones, and how good the sample is that would be chosen."""
-        features, samples = self._validation
-        parts = torch.split(torch.arange(len(features)), _BATCH)
-        scores = torch.cat(
-            [self.model.log_near(self._query(features[rows]), samples.tokens[rows]) for rows in parts]
-        ).double()
+        pictures, samples = self._validation
+        scheme, device = self.model.scheme, device_of(self.model)
+        found = [
+            self.model.log_near(pictures.query(scheme, rows).to(device), samples.tokens[rows].to(device))
+            for rows in torch.split(torch.arange(len(pictures)), _BATCH)
+        ]
+        scores = torch.cat(found).double().cpu()
         real = samples.counts > 0
         near, counts = (samples.km < self.recipe.near_km)[real].numpy(), samples.counts[real].numpy()
         log_near = scores[real].numpy()
@@ -214,12 +257,6 @@ class RewardTask:
         epoch, place = divmod(step, count // size)
         order = torch.randperm(count, generator=step_generator(self.recipe.seed, epoch, stream=5))
         return order[place * size : (place + 1) * size]
-
-    def _query(self, features: Tensor) -> Query:
-        with torch.autocast("cpu", enabled=False):
-            query = self.base.query_of_features(features.float())
-        # A copy: what inference mode makes can't take part in a backward pass.
-        return query[torch.arange(len(features))]
 
 
 def area_under_curve(
@@ -244,18 +281,18 @@ def area_under_curve(
 
 def train_reward(
     model: Model,
-    mosaic: Mosaic,
+    pictures: Pictures,
     out: Path,
     recipe: RewardRecipe,
     *,
     report: Callable[[str], None] = print,
     stop_after_s: float = math.inf,
 ) -> bool:
-    """Train a reward model for a model of Orbit; `out/run` keeps what a stopped run needs to go on.
+    """Train a reward model; `out/run` keeps what a stopped run needs to go on.
 
     Args:
         model: has a GeoToken.
-        mosaic: what the views look at.
+        pictures: where pictures of known places come from.
         out: the folder to write, for `RewardModel.from_folder`.
         recipe: settings.
         report: gets lines of progress.
@@ -268,54 +305,55 @@ def train_reward(
         ConfigError: the model has no GeoToken, or the folder's run had other settings.
     """
     deadline = time.monotonic() + stop_after_s
-    geotoken = _geotoken(model)
-    make_folder(out)
-    run = out / "run"
-    _same_run(run, recipe, geotoken)
-
-    data: dict[str, tuple[Tensor, Samples]] = {}
-    for split, count in (("train", recipe.views), ("validation", recipe.validation_views)):
-        report(f"{split}: features of {count} views")
-        left_s = deadline - time.monotonic()
-        if not extract_views(
-            model.encoder,  # type: ignore[arg-type]
-            mosaic,
-            run / split,
-            split=split,  # type: ignore[arg-type]
-            start=_FIRST_VIEW[split],
-            count=count,
-            seasons=0.0,
-            report=report,
-            stop_after_s=left_s,
-        ):
-            return False
-        features, lat_lon = load_shards(run / split)
-        report(f"{split}: {recipe.samples} samples of each")
-        data[split] = (
-            features,
-            Samples.kept(
-                run / f"{split}-samples.safetensors",
-                lambda f=features, p=lat_lon: Samples.draw(model, f, p, recipe=recipe),  # type: ignore[misc]
-            ),
-        )
-
-    task = RewardTask(recipe, model, data["train"], data["validation"])
+    geotoken, run = _geotoken(model), out / "run"
+    join_processes(recipe.device)
+    report = only_main(report)
+    with main_first():
+        make_folder(out)
+        _same_run(run, recipe, geotoken)
+        found = pictures.examples(model, recipe, run, report=report, deadline=deadline)
+        if found is not None:
+            training, validation = (
+                (part, _samples(geotoken, part, run / f"{split}-samples.safetensors", recipe, report))
+                for split, part in zip(("train", "validation"), found, strict=True)
+            )
+    if found is None:
+        return False
+    task = RewardTask(recipe, geotoken, training, validation)
     left_s = deadline - time.monotonic()
     result = train(task, recipe.training(), run, report=report, stop_after_s=left_s)
     if not result.finished:
         return False
-    best = load_file(run / "best.safetensors")
-    task.model.load_state_dict(
-        {n.removeprefix("model/"): t for n, t in best.items() if n.startswith("model/")}
-    )
+    if is_main():
+        _finish(task, model, out, recipe, told=pictures.told, report=report)
+    return True
+
+
+def _samples(
+    geotoken: GeoToken, pictures: Examples, path: Path, recipe: RewardRecipe, report: Callable[[str], None]
+) -> Samples:
+    report(f"{recipe.samples} samples of each of {len(pictures)} pictures")
+    return Samples.kept(path, lambda: Samples.draw(geotoken, pictures, recipe=recipe))
+
+
+def _finish(
+    task: RewardTask,
+    model: Model,
+    out: Path,
+    recipe: RewardRecipe,
+    *,
+    told: str,
+    report: Callable[[str], None],
+) -> None:
+    load_best(task.model, out / "run")
     about = {"model": model.config.name, "recipe": recipe.model_dump(mode="json")}
     task.model.save(out, about=about, card="not judged yet\n")
     # What is judged is what was written, after rounding.
     task.model = RewardModel.from_folder(out)
     figures = task.validate()
     report(_told(figures, recipe))
-    task.model.save(out, about={**about, "validation": figures}, card=_card(model, recipe, figures))
-    return True
+    card = _card(model, recipe, figures, pictures=told)
+    task.model.save(out, about={**about, "validation": figures}, card=card)
 
 
 def _geotoken(model: Model) -> GeoToken:
@@ -355,10 +393,10 @@ _CARD: Final = """\
 **What it is.** A copy of {name}'s GeoToken, trained on to tell of a place whether it is within {near_km:g} km of where
 a picture was taken. It chooses among candidates of that model, and is of no use to others.
 
-**Data.** {samples} samples at temperature {temperature:g} of each of {views} views of Orbit that the GeoToken had not
-learned from. Its licence is that of the model: {licence}.
+**Data.** {samples} samples at temperature {temperature:g} of each of at most {views} {pictures}. Its licence is that of
+the model: {licence}.
 
-**Result** on {validation_views} validation views, from the files as written. {told}.
+**Result** on at most {validation_views} others of them, from the files as written. {told}.
 
 **Settings.**
 
@@ -368,8 +406,9 @@ learned from. Its licence is that of the model: {licence}.
 """
 
 
-def _card(model: Model, recipe: RewardRecipe, figures: Mapping[str, float]) -> str:
+def _card(model: Model, recipe: RewardRecipe, figures: Mapping[str, float], *, pictures: str) -> str:
     return _CARD.format(
+        pictures=pictures,
         name=model.config.name,
         licence=model.config.licence,
         told=_told(figures, recipe).removeprefix("validation: "),

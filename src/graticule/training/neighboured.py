@@ -1,0 +1,63 @@
+"""Pictures of a folder of features, each with the neighbours that `graticule index` found for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from graticule.alignment.contract import ImageLocationAlignment
+from graticule.errors import ConfigError
+from graticule.retrieval.folder import open_index
+from graticule.retrieval.neighbours import read_neighbours
+from graticule.training.examples import Examples, gallery_widths
+from graticule.training.shards import Records
+
+__all__ = ["complete", "neighboured"]
+
+
+def neighboured(
+    records: Records,
+    index: Path,
+    *,
+    alignment: ImageLocationAlignment,
+    neighbours: int,
+    encoder_digest: str | None = None,
+) -> Examples:
+    """All pictures of a folder of features; features, index and neighbours stay on disk.
+
+    Args:
+        records: the pictures.
+        index: the folder of their index, with neighbours.
+        alignment: which the index was made with.
+        neighbours: K, at most as many as the index has.
+        encoder_digest: of the encoder of the features; None: it is not known.
+
+    Raises:
+        ConfigError: records, index and alignment do not belong together, or there are fewer neighbours.
+        ModelError: the index can't be used.
+    """
+    gallery = open_index(index, encoder_digest=encoder_digest)
+    if not torch.equal(gallery.lat_lon, records.lat_lon):
+        raise ConfigError(f"{index}: an index of other pictures than these features; index them first.")
+    rows, similarities = read_neighbours(index)
+    if not 1 <= neighbours <= rows.shape[1]:
+        raise ConfigError(
+            f"{index}: holds {rows.shape[1]} neighbours a picture, but {neighbours} are asked for; "
+            f"`graticule index ... --neighbours {neighbours}` finds them."
+        )
+    return Examples(
+        records.features,
+        records.lat_lon,
+        rows=rows[:, :neighbours],
+        similarities=similarities[:, :neighbours],
+        alignment=alignment,
+        gallery=gallery,
+        widths=gallery_widths(alignment, records.features, gallery),
+        chosen=torch.arange(len(records)),
+    )
+
+
+def complete(pictures: Examples) -> Examples:
+    """Those that have all their neighbours: where most of a picture's are near-duplicates, some can be missing."""
+    return pictures.only((pictures.rows[pictures.chosen, -1] >= 0).nonzero()[:, 0])

@@ -1,0 +1,134 @@
+"""Pictures to train a reward model on: views of Orbit, or a folder of features."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+import torch
+
+from graticule.data.orbit.mosaic import Mosaic
+from graticule.errors import ConfigError, InputError
+from graticule.model import Model
+from graticule.training.examples import Examples
+from graticule.training.features import extract_views, load_shards
+from graticule.training.loop import step_generator
+from graticule.training.neighboured import complete, neighboured
+from graticule.training.reward import RewardRecipe
+from graticule.training.shards import read_records, split_rows
+
+__all__ = ["FeatureFolder", "OrbitViews"]
+
+_FIRST_VIEW: Final[dict[Literal["train", "validation"], int]] = {"train": 30_000_000, "validation": 200_000}
+"""Views that neither encoder nor GeoToken has learned from, so that samples err there as on new pictures."""
+_CHOICE: Final = 15
+"""The stream of random numbers that chooses among a folder's pictures."""
+_VALIDATION_SHARE: Final = 0.05
+
+
+@dataclass(frozen=True)
+class OrbitViews:
+    """Views of a mosaic, whose features are made first.
+
+    Attributes:
+        mosaic: what the views look at.
+    """
+
+    mosaic: Mosaic
+    told: str = "views of Orbit that the GeoToken had not learned from"
+
+    def examples(
+        self, model: Model, recipe: RewardRecipe, run: Path, *, report: Callable[[str], None], deadline: float
+    ) -> tuple[Examples, Examples] | None:
+        """See `Pictures.examples`."""
+        wanted: dict[Literal["train", "validation"], int] = {
+            "train": recipe.views,
+            "validation": recipe.validation_views,
+        }
+        sets = []
+        for split, count in wanted.items():
+            report(f"{split}: features of {count} views")
+            if not extract_views(
+                model.encoder,  # type: ignore[arg-type]
+                self.mosaic,
+                run / split,
+                split=split,
+                start=_FIRST_VIEW[split],
+                count=count,
+                seasons=0.0,
+                report=report,
+                stop_after_s=deadline - time.monotonic(),
+            ):
+                return None
+            sets.append(_looked_up(model, *load_shards(run / split)))
+        return sets[0], sets[1]
+
+
+@dataclass(frozen=True)
+class FeatureFolder:
+    """Pictures of a folder of features.
+
+    Attributes:
+        features: the folder, of the model's encoder.
+        index: its index with neighbours, where the pictures are the model's gallery; None where they are others.
+    """
+
+    features: Path
+    index: Path | None = None
+
+    @property
+    def told(self) -> str:
+        """See `Pictures.told`."""
+        return f"pictures of {self.features.name}"
+
+    def examples(
+        self, model: Model, recipe: RewardRecipe, run: Path, *, report: Callable[[str], None], deadline: float
+    ) -> tuple[Examples, Examples]:
+        """See `Pictures.examples`; whole S2 cells are kept to judge by.
+
+        Raises:
+            InputError: the features can't be used.
+            ConfigError: they, the index and the model do not belong together.
+        """
+        records = read_records(self.features, checked=run / "checked.json")
+        width = model.config.alignment.feature_width
+        if records.features.shape[1] != width:
+            raise ConfigError(
+                f"{self.features}: features {records.features.shape[1]} wide, but {model.config.name} takes {width}; "
+                "extract them with the model's encoder."
+            )
+        parts = split_rows(records.lat_lon, _VALIDATION_SHARE)
+        counts = recipe.views, recipe.validation_views
+        order = [
+            torch.randperm(len(part), generator=step_generator(recipe.seed, split, stream=_CHOICE))
+            for split, part in enumerate(parts)
+        ]
+        chosen = [part[some[:count]] for part, some, count in zip(parts, order, counts, strict=True)]
+        if self.index is not None:
+            whole = neighboured(
+                records, self.index, alignment=model.alignment, neighbours=model.config.neighbours
+            )
+            return complete(whole.only(chosen[0])), complete(whole.only(chosen[1]))
+        if torch.equal(records.lat_lon, model.gallery.lat_lon):
+            raise InputError(
+                f"{self.features}: these are the pictures of the model's gallery, each of which would find itself; "
+                "name their index with --index."
+            )
+        some = [records[rows] for rows in chosen]
+        training, validation = (
+            _looked_up(model, part.features[torch.arange(len(part))], part.lat_lon) for part in some
+        )
+        return training, validation
+
+
+def _looked_up(model: Model, features: torch.Tensor, lat_lon: torch.Tensor) -> Examples:
+    return Examples.looked_up(
+        features,
+        lat_lon,
+        alignment=model.alignment,
+        gallery=model.gallery,
+        neighbours=model.config.neighbours,
+    )

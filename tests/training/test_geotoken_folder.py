@@ -1,0 +1,293 @@
+"""GeoToken on a folder of features, with the neighbours of its index; the paper's settings; reward models on such."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch.nn import functional
+
+from graticule.alignment.location import LocationEncoderConfig
+from graticule.alignment.spaces import SpacesAlignment, SpacesAlignmentConfig
+from graticule.earth.cells import TokenScheme
+from graticule.errors import ConfigError
+from graticule.locator import Geolocator
+from graticule.model import Model
+from graticule.retrieval.build import Unindexed, build_index
+from graticule.retrieval.folder import IndexPlan
+from graticule.retrieval.neighbours import NeighbourConfig, build_neighbours, read_neighbours
+from graticule.tokens.geotoken import GeoTokenConfig
+from graticule.tokens.reward import RewardModel
+from graticule.training.distributed import Part
+from graticule.training.examples import gallery_widths
+from graticule.training.geotoken import GeoTokenTask
+from graticule.training.geotoken_folder import GeoTokenRecipe, train_geotoken
+from graticule.training.index import index_folder
+from graticule.training.loop import train
+from graticule.training.neighboured import complete, neighboured
+from graticule.training.recipe import overlaid, read_recipe
+from graticule.training.reward import RewardRecipe, train_reward
+from graticule.training.reward_pictures import FeatureFolder
+from graticule.training.shards import read_records
+
+PAPER = Path(__file__).parents[2] / "configs" / "geotoken-paper.yaml"
+COUNT, WIDTH = 120, 16
+LOCATION = LocationEncoderConfig(sigmas=(1.0, 3.0), frequencies=8, hidden=16, layers=1, width=WIDTH)
+SMALL = {
+    "geotoken": {
+        "levels": [0, 2, 4],
+        "neighbours": 4,
+        "d_model": 16,
+        "heads": 2,
+        "encoder_layers": 1,
+        "decoder_layers": 1,
+        "feed_forward": 32,
+    },
+    "batch": 24,
+    "epochs": 2,
+    "validation_share": 0.2,
+}
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory):
+    """A folder of features, an alignment, and an index with neighbours of its location vectors."""
+    folder = tmp_path_factory.mktemp("parts")
+    random = np.random.default_rng(0)
+    lat_lon = torch.from_numpy(random.uniform((-60, -180), (75, 180), (COUNT, 2)))
+    features = torch.randn(COUNT, WIDTH, generator=torch.Generator().manual_seed(0)).half()
+    # Rows 0 to 7 are one picture eight times: its neighbours are to be found beyond its twins.
+    features[1:8], lat_lon[1:8] = features[0], lat_lon[0]
+    (folder / "features").mkdir()
+    for number, rows in enumerate(torch.arange(COUNT).split(70)):
+        path = folder / "features" / f"shard-{number:08d}.safetensors"
+        save_file({"features": features[rows], "lat_lon": lat_lon[rows]}, path)
+    torch.manual_seed(0)
+    config = SpacesAlignmentConfig(feature_width=WIDTH, hidden=WIDTH, location=LOCATION, text_width=WIDTH)
+    SpacesAlignment(config).save(folder / "alignment", about={}, card="")
+    done = index_folder(
+        folder / "features",
+        folder / "index",
+        alignment=str(folder / "alignment"),
+        neighbours=NeighbourConfig(count=15),
+        report=lambda line: None,
+    )
+    assert done
+    return folder
+
+
+def run(parts, model_folder, out, recipe=None, **options):
+    settings = {
+        "index": parts / "index",
+        "alignment": str(parts / "alignment"),
+        "encoder": str(model_folder),
+        "report": lambda line: None,
+        **options,
+    }
+    return train_geotoken(parts / "features", out, recipe or GeoTokenRecipe.model_validate(SMALL), **settings)
+
+
+def test_a_model_is_made_that_locates_stopped_or_not(parts, tiny_model_folder, views_folder, tmp_path):
+    said = []
+    for name in ("once", "often"):
+        for _ in range(20):
+            seconds = 0.0 if name == "often" else float("inf")
+            if run(parts, tiny_model_folder, tmp_path / name, stop_after_s=seconds, report=said.append):
+                break
+            assert not (tmp_path / name / "manifest.json").exists()
+    assert any(line.startswith("resumed at step 1") for line in said)
+    once, often = (load_file(tmp_path / name / "geotoken.safetensors") for name in ("once", "often"))
+    assert all(torch.equal(often[name], tensor) for name, tensor in once.items())
+
+    model = Model.open(tmp_path / "once")
+    # What the recipe leaves open is taken from what there is.
+    assert model.config.geotoken.vectors == {"image": WIDTH, "location": WIDTH, "text": WIDTH}
+    assert model.config.geotoken.neighbour_names == ("location",)
+    assert len(model.gallery) == COUNT
+    answers = list(Geolocator(model).locate([views_folder]))
+    assert len(answers) == 24
+    assert all(answer.radius_km > 0 for answer in answers)
+    card = (tmp_path / "once" / "MODEL_CARD.md").read_text()
+    assert "pictures to learn from" in card
+    assert "median_km" in card
+    with pytest.raises(ConfigError, match="other settings or pictures"):
+        run(parts, tiny_model_folder, tmp_path / "once", GeoTokenRecipe.model_validate({**SMALL, "seed": 1}))
+
+
+def test_neighbours_are_those_of_the_index_never_itself_or_a_twin(parts):
+    alignment, records = SpacesAlignment.from_folder(parts / "alignment"), read_records(parts / "features")
+    pictures = neighboured(records, parts / "index", alignment=alignment, neighbours=4)
+    rows, similarities = read_neighbours(parts / "index")
+    query = pictures.query(TokenScheme((0, 2, 4)), torch.tensor([3, 50]))
+    near = query.neighbours
+    torch.testing.assert_close(near.similarities, similarities[[3, 50], :4].float())
+    assert torch.equal(near.lat_lon, records.lat_lon[rows[[3, 50], :4].long()])
+    # The vectors are the alignment's of these very pictures, and as alike as the index says.
+    features = records.features[rows[[3, 50], :4].long().flatten()].float()
+    expected = alignment.images(features).view(2, 4, WIDTH)
+    torch.testing.assert_close(near.vectors["location"], expected, atol=2e-3, rtol=0)
+    torch.testing.assert_close(
+        (near.vectors["location"] * query.vectors["location"][:, None]).sum(-1),
+        near.similarities,
+        atol=5e-3,
+        rtol=0,
+    )
+    assert not set(rows[3].tolist()) & set(range(8))
+    assert len(complete(pictures)) == COUNT
+
+
+def three_spaces(parts, folder):
+    """An index of all the alignment's vectors end to end, with neighbours."""
+    alignment, records = SpacesAlignment.from_folder(parts / "alignment"), read_records(parts / "features")
+    names = ["image", "location", "text"]
+    plan = IndexPlan(
+        kind="exact",
+        rows=COUNT,
+        width=3 * WIDTH,
+        encoder_digest=None,
+        vectors="all three",
+        features="",
+        settings={"kind": "exact"},
+    )
+    source = Unindexed(
+        records.lat_lon, lambda rows: alignment.index_vectors(records.features[rows].float(), names)
+    )
+    assert build_index(source, folder, plan, report=lambda line: None)
+    assert build_neighbours(folder, NeighbourConfig(count=15), report=lambda line: None)
+    return folder, alignment, records
+
+
+def test_the_paper_s_settings_are_the_paper_s():
+    recipe = read_recipe(GeoTokenRecipe, PAPER, {})
+    assert GeoTokenConfig.model_validate(recipe.geotoken) == GeoTokenConfig.paper(
+        neighbour_vectors=("image", "location", "text")
+    )
+    how = recipe.training(4_018_000)
+    assert (how.steps, how.schedule.every) == (50 * 1961, 1961)
+    assert how.schedule.factor(3 * 1961, how.steps) == pytest.approx(0.9**3)
+    task = recipe.task(GeoTokenConfig.paper())
+    assert (task.batch, task.soft_scale, task.soft_floor_km) == (2048, 0, 0)
+
+
+def test_the_paper_s_settings_train(parts, tmp_path):
+    """Two steps. Widths and batch alone are made small: layers, tokens and neighbours are the paper's."""
+    vectors = {"image": WIDTH, "location": WIDTH, "text": WIDTH}
+    small = {"vectors": vectors, "d_model": 16, "heads": 2, "feed_forward": 32}
+    recipe = read_recipe(
+        GeoTokenRecipe,
+        PAPER,
+        {"geotoken": small, "batch": 16, "accumulate": 2, "epochs": 0.4, "device": "cpu"},
+    )
+    index, alignment, records = three_spaces(parts, tmp_path / "index")
+    pictures = complete(neighboured(records, index, alignment=alignment, neighbours=15))
+    assert pictures.widths == vectors
+    config = GeoTokenConfig.model_validate(recipe.geotoken)
+    task = GeoTokenTask(recipe.task(config), pictures, pictures.only(torch.arange(4)))
+    query = pictures.query(task.model.scheme, torch.arange(3))
+    assert task.model.eval().memory(query).shape == (3, 214, 16)
+    near, features = query.neighbours, records.features[pictures.rows[:3].long().flatten()].float()
+    for name, expected in alignment.vectors(features).items():
+        torch.testing.assert_close(
+            near.vectors[name], expected.view(3, 15, WIDTH), atol=2e-3, rtol=0, msg=name
+        )
+
+    result = train(task, recipe.training(len(pictures)).model_copy(update={"steps": 2}), tmp_path / "run")
+    assert result.finished
+    assert result.step == 2
+
+
+def test_parts_of_a_batch_are_the_batch(parts):
+    alignment, records = SpacesAlignment.from_folder(parts / "alignment"), read_records(parts / "features")
+    pictures = neighboured(records, parts / "index", alignment=alignment, neighbours=4)
+    settings = {**SMALL["geotoken"], "vectors": pictures.query_widths(), "neighbour_vectors": ("location",)}
+    still = {"dropout": 0.0, "neighbour_dropout": 0.0, "all_neighbours_dropout": 0.0}
+    config = GeoTokenConfig.model_validate({**settings, **still})
+    task = GeoTokenTask(GeoTokenRecipe.model_validate(SMALL).task(config), pictures, pictures)
+    whole, _ = task.loss(5)
+    thirds = [task.part_loss(5, Part(number, 3))[0] for number in range(3)]
+    torch.testing.assert_close(sum(thirds) / 3, whole)
+
+
+def test_pictures_without_all_their_neighbours_are_left_out(parts):
+    alignment, records = SpacesAlignment.from_folder(parts / "alignment"), read_records(parts / "features")
+    pictures = neighboured(records, parts / "index", alignment=alignment, neighbours=4)
+    rows = pictures.rows.clone()
+    rows[5, 2:], rows[9, 3:] = -1, -1
+    pictures = replace(pictures, rows=rows)
+    assert set(range(COUNT)) - set(complete(pictures).chosen.tolist()) == {5, 9}
+    assert complete(pictures.only(torch.tensor([9, 4, 8]))).chosen.tolist() == [4, 8]
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"encoder": None}, "name it with --encoder"),
+        ({"alignment": "other"}, "not those of these features by this alignment"),
+        ({"neighbours": 16}, "holds 15 neighbours a picture, but 16 are asked for"),
+        ({"vectors": {"image": 5, "location": 16}}, "the encoder gives features 16 wide"),
+        ({"levels": [0, 0]}, "levels"),
+        ({"features": "other"}, "an index of other pictures"),
+    ],
+)
+def test_parts_that_do_not_belong_together_are_named(parts, tiny_model_folder, tmp_path, changed, said):
+    settings = {
+        "index": parts / "index",
+        "alignment": str(parts / "alignment"),
+        "encoder": str(tiny_model_folder),
+    }
+    recipe, features = SMALL, parts / "features"
+    if changed.get("alignment"):
+        torch.manual_seed(1)
+        other = SpacesAlignment(SpacesAlignment.from_folder(parts / "alignment").config)
+        other.save(tmp_path / "alignment", about={}, card="")
+        settings["alignment"] = str(tmp_path / "alignment")
+    elif "encoder" in changed:
+        settings |= changed
+    elif "features" in changed:
+        features = tmp_path / "features"
+        features.mkdir()
+        tensors = load_file(parts / "features" / "shard-00000000.safetensors")
+        save_file(tensors, features / "shard-00000000.safetensors")
+    else:
+        recipe = overlaid(SMALL, {"geotoken": changed})
+    with pytest.raises(ConfigError, match=said):
+        train_geotoken(
+            features, tmp_path / "out", GeoTokenRecipe.model_validate(recipe), report=print, **settings
+        )
+
+
+def test_a_gallery_s_spaces_are_told_by_comparing(parts, tmp_path):
+    index, alignment, records = three_spaces(parts, tmp_path / "index")
+    whole = neighboured(records, index, alignment=alignment, neighbours=4)
+    assert list(whole.widths) == ["image", "location", "text"]
+    other = functional.normalize(torch.randn(COUNT, WIDTH), dim=-1)
+    gallery = type(whole.gallery)(records.lat_lon, other)
+    with pytest.raises(ConfigError, match="not those of these features"):
+        gallery_widths(alignment, records.features, gallery)
+
+
+def test_a_reward_model_learns_from_the_gallery_s_own_pictures(parts, tiny_model_folder, tmp_path):
+    assert run(parts, tiny_model_folder, tmp_path / "model")
+    model = Model.open(tmp_path / "model")
+    settings = {"near_km": 2000, "views": 40, "validation_views": 10, "samples": 4, "batch": 8, "steps": 3}
+    recipe = RewardRecipe.of(**settings, hidden=8)
+    with pytest.raises(Exception, match="name their index with --index"):
+        train_reward(model, FeatureFolder(parts / "features"), tmp_path / "a", recipe, report=print)
+    pictures = FeatureFolder(parts / "features", parts / "index")
+    assert train_reward(model, pictures, tmp_path / "b", recipe, report=print)
+    assert RewardModel.from_folder(tmp_path / "b").config.near_km == 2000
+    training, validation = pictures.examples(model, recipe, tmp_path / "b" / "run", report=print, deadline=0)
+    assert (len(training), len(validation)) == (40, 6)
+    assert not set(training.chosen.tolist()) & set(validation.chosen.tolist())
+
+    # Pictures that are not in the gallery are searched for.
+    others = tmp_path / "others"
+    others.mkdir()
+    tensors = load_file(parts / "features" / "shard-00000001.safetensors")
+    save_file(tensors, others / "shard-00000000.safetensors")
+    training, _ = FeatureFolder(others).examples(model, recipe, tmp_path, report=print, deadline=0)
+    best = training.gallery.vectors[training.rows[:, 0]].float()
+    found = (training.alignment.images(training.features.float()) * best).sum(-1)
+    torch.testing.assert_close(found, torch.ones(len(training)), atol=2e-3, rtol=0)
