@@ -17,7 +17,7 @@ from graticule.encoders.orbit import OrbitEncoder, OrbitEncoderConfig
 from graticule.errors import ConfigError
 from graticule.locator import Geolocator
 from graticule.model import Model, ModelConfig
-from graticule.precision import PRECISIONS, _in_int8, in_precision, shifts
+from graticule.precision import PRECISIONS, _in_float32, _in_int8, in_precision, shifts
 from graticule.retrieval.gallery import Gallery
 from graticule.tokens.gallery import GalleryCellModelConfig
 from graticule.tokens.geotoken import GeoToken, GeoTokenConfig
@@ -94,8 +94,26 @@ def test_rounding_a_row_does_not_depend_on_the_others():
     assert torch.equal(layer(x)[::2], layer(louder)[::2])
 
 
-def test_float32_is_the_model_itself(model):
-    assert in_precision(model, "float32") is model
+def test_float32_differs_in_last_digits_at_most(model, pixels):
+    whole, query = in_precision(model, "float32"), model.query(pixels)
+    torch.testing.assert_close(whole.encoder.encode(pixels), model.encoder.encode(pixels))
+    torch.testing.assert_close(whole.geotoken.memory(query), model.geotoken.memory(query))
+    assert shifts(model, whole, pixels).max() < 1e-5
+
+
+@pytest.mark.parametrize("shape", [(64,), (1, 64), (2, 0, 64), (2, 3, 5, 64)])
+def test_products_of_every_shape(shape):
+    for bias in (True, False):
+        linear = nn.Linear(64, 70, bias=bias).requires_grad_(requires_grad=False)
+        x = torch.randn(shape, generator=seeded(0))
+        torch.testing.assert_close(_in_float32(linear)(x), linear(x))
+        assert _in_int8(linear)(x).shape == linear(x).shape
+
+
+def test_without_onednn_float32_is_left_alone(monkeypatch):
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    linear = nn.Linear(64, 64)
+    assert _in_float32(linear) is linear
 
 
 def test_other_precisions_are_refused_by_name(model):
