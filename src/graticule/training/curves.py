@@ -30,7 +30,7 @@ class Curves:
         path = folder / "log.jsonl"
         if path.exists():
             write_whole(path, b"".join(_told_until(step, path.read_bytes().splitlines(keepends=True))))
-        self._log = path.open("a", encoding="utf-8")
+        self._log = path.open("a", encoding="utf-8", buffering=1)
         self._board: Any = None
         if find_spec("tensorboard"):
             from torch.utils.tensorboard import SummaryWriter
@@ -54,7 +54,11 @@ class Curves:
     def validation(self, step: int, figures: dict[str, float]) -> None:
         """Figures of the validation split after so many steps."""
         self._tell({"step": step, "validation": figures}, "validation", figures)
-        self._log.flush()
+
+    def flush(self) -> None:
+        """Put what was told on disk: a checkpoint's steps will not be taken again."""
+        if self._board is not None:
+            self._board.flush()
 
     def _tell(self, line: dict[str, Any], kind: str, figures: dict[str, float]) -> None:
         self._log.write(json.dumps(line) + "\n")

@@ -134,12 +134,15 @@ def train(
     Args:
         task: what is learned.
         config: how.
-        folder: holds checkpoint.safetensors, best.safetensors (the best validated weights) and log.jsonl.
-        report: gets a line of progress every few seconds.
+        folder: holds checkpoint.safetensors, best.safetensors (the best validated weights), log.jsonl and, where
+            TensorBoard is installed, tensorboard/. Several processes need to see the same folder.
+        report: gets a line of progress every few seconds, on the first process.
         stop_after_s: stop (resumable) after so many seconds of this call.
 
     Raises:
-        ConfigError: the loss became infinite or not a number, or the folder's run had other settings.
+        ConfigError: the loss became infinite or not a number, the folder's run had other settings, or the task can't
+            be trained so.
+        GraticuleError: another process has ended.
     """
     join_processes(config.device)
     report = only_main(report)
@@ -152,25 +155,21 @@ def train(
         folder.mkdir(parents=True, exist_ok=True)
         for stale in folder.glob(".*.tmp"):
             stale.unlink()
-    progress: dict[str, Any] = {"step": 0, "best_score": -math.inf, "best_step": 0, "seconds": 0.0}
-    if from_main(checkpoint.exists):
-        progress = load_checkpoint(checkpoint, task.model, optimizer)
-        # Read as settings: those of an earlier version lack the newer ones, which stand at their defaults.
-        if TrainingConfig.model_validate(progress.pop("config")) != config:
-            raise ConfigError(
-                f"{folder}: its run has other settings; resume with those, or name another folder."
-            )
+    progress = _begun(checkpoint, task, optimizer, config)
+    if progress["step"]:
         report(f"resumed at step {progress['step']} of {config.steps}")
-
-    def keep() -> None:
-        progress["seconds"] = before_s + time.monotonic() - start
-        if is_main():
-            about = {**progress, "config": config.model_dump(mode="json")}
-            save_checkpoint(checkpoint, task.model, optimizer, about)
 
     start, before_s, first_step = time.monotonic(), progress["seconds"], progress["step"]
     saved = told = start
     with Curves(folder, step=first_step) if is_main() else nullcontext() as curves:
+
+        def keep() -> None:
+            progress["seconds"] = before_s + time.monotonic() - start
+            if curves:
+                curves.flush()
+                about = {**progress, "config": config.model_dump(mode="json")}
+                save_checkpoint(checkpoint, task.model, optimizer, about)
+
         while progress["step"] < config.steps and not _out_of_patience(progress, config):
             step = progress["step"]
             figures = _step(task, optimizer, config, step)
@@ -201,6 +200,21 @@ def train(
     return TrainingResult(
         **progress, finished=progress["step"] >= config.steps or _out_of_patience(progress, config)
     )
+
+
+def _begun(
+    checkpoint: Path, task: Task, optimizer: torch.optim.Optimizer, config: TrainingConfig
+) -> dict[str, Any]:
+    """Where the run stands, its weights and optimizer state put back."""
+    if not from_main(checkpoint.exists):
+        return {"step": 0, "best_score": -math.inf, "best_step": 0, "seconds": 0.0}
+    progress = load_checkpoint(checkpoint, task.model, optimizer)
+    # Read as settings: those of an earlier version lack the newer ones, which stand at their defaults.
+    if TrainingConfig.model_validate(progress.pop("config")) != config:
+        raise ConfigError(
+            f"{checkpoint.parent}: its run has other settings; resume with those, or name another folder."
+        )
+    return progress
 
 
 def _step(

@@ -115,7 +115,7 @@ class StoredRows:
     def __getitem__(self, rows: Tensor | slice) -> Tensor:
         """(M,) numbers to (M, W): the only thing here that reads."""
         numbers, place = self._rows[rows].sort()
-        out = torch.zeros(len(numbers), self.shape[1], dtype=torch.float16)
+        found = torch.zeros(len(numbers), self.shape[1], dtype=torch.float16)
         # Where each matrix's rows begin and end among the sorted numbers; those before the first are -1.
         ends = torch.searchsorted(
             numbers, torch.cat([torch.zeros(1, dtype=torch.int64), self._ends])
@@ -123,7 +123,9 @@ class StoredRows:
         starts = [0, *self._ends.tolist()]
         for part, start, (begin, end) in zip(self._parts, starts, pairwise(ends), strict=False):
             if begin < end:
-                out[place[begin:end]] = part.rows((numbers[begin:end] - start).tolist())
+                found[begin:end] = part.rows((numbers[begin:end] - start).tolist())
+        out = torch.empty_like(found)
+        out[place] = found
         return out
 
     def only(self, rows: Tensor) -> StoredRows:
