@@ -10,11 +10,11 @@ from pydantic import ValidationError
 import graticule
 from graticule.encoders.orbit import OrbitEncoder, OrbitEncoderConfig
 from graticule.errors import ConfigError
-from graticule.registry import ALIGNMENTS, CELL_MODELS, ENCODERS, INDEXES, SELECTORS, Registry
+from graticule.registry import ALIGNMENTS, CELL_MODELS, ENCODERS, INDEXES, SELECTORS, SOURCES, Registry
 
 
 @pytest.mark.parametrize(
-    "registry", [ENCODERS, ALIGNMENTS, INDEXES, CELL_MODELS, SELECTORS], ids=lambda r: r.what
+    "registry", [ENCODERS, ALIGNMENTS, INDEXES, CELL_MODELS, SELECTORS, SOURCES], ids=lambda r: r.what
 )
 def test_what_is_listed_is_there(registry):
     assert all(isinstance(registry.find(name), type) for name in registry)

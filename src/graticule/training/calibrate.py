@@ -27,6 +27,9 @@ __all__ = ["LEAST_PICTURES", "calibrate"]
 LEAST_PICTURES: Final = 200
 """With half of them for circles, the one that holds the truth in 99 % of pictures is the widest of 100."""
 
+_FUSED: Final = 4096
+"""Pictures that are enough for the three weights of a fusion."""
+
 
 def calibrate(
     model: Model, features: Tensor, lat_lon: NDArray[np.float64], *, fitted_on: str
@@ -64,8 +67,9 @@ def calibrate(
     }
     # Candidates are those of the model as it now is.
     model = replace(model, calibration=fitted, fusion=None)
-    found = pool(model, features, lat_lon, traversal=_searched(model), selectors=selectors)
-    return fitted, fit_fusion(found, model=model.config.name, fitted_on=f"beam candidates of {fitted_on}")
+    few = slice(_FUSED)
+    found = pool(model, features[few], lat_lon[few], traversal=_searched(model), selectors=selectors)
+    return fitted, fit_fusion(found, model=model.config.name, fitted_on=f"beam candidates, {fitted_on}")
 
 
 def _searched(model: Model) -> Any:
