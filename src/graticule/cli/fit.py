@@ -1,0 +1,58 @@
+"""`graticule fit`: a model of one's own photos."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["fit"]
+
+
+def fit(
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="FOLDER", help="Your photos, and those in folders below; they are only read."),
+    ],
+    *,
+    out: Annotated[
+        Path,
+        typer.Option(
+            metavar="MODEL",
+            file_okay=False,
+            help="The model folder to write; its run/ keeps what is finished.",
+        ),
+    ],
+    truth: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CSV",
+            exists=True,
+            dir_okay=False,
+            help="Where they were taken: path,latitude,longitude. Else the GPS in their EXIF says it.",
+        ),
+    ] = None,
+    encoder: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FOLDER",
+            help="The model that is built upon; the one that answers by default if not given.",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="N", help="Of the split and of learning.")] = 0,
+    minutes: Annotated[
+        float, typer.Option(metavar="N", min=0, help="Stop, resumable, after so long; run again to go on.")
+    ] = float("inf"),
+) -> None:
+    """Fit a model to your own photos, from 200 with a known place upward, and judge it fairly.
+
+    MODEL is for `graticule locate --model MODEL`; its MODEL_CARD.md says how good it is. It holds the coordinates of
+    your photos. Nothing is sent anywhere. Run it again after an interruption: what is done is kept.
+    """
+    from graticule.training.fit import fit_folder
+
+    done = fit_folder(
+        folder, out, truth=truth, encoder=encoder, seed=seed, report=typer.echo, stop_after_s=60 * minutes
+    )
+    typer.echo(f"finished: {out}" if done else "stopped; run the same command again to go on")
