@@ -5,7 +5,8 @@
 `large`: `Geolocator.locate` over JPEG photos made here, by a model of the published sizes with random weights: CLIP's
 ViT-L/14 as encoder, alignment in three spaces, 100,000 places, GeoToken in the paper's preset with 15 neighbours
 (54.8 M parameters; 184 memory tokens, as the neighbours of a model bring their location vector alone). The limit is the
-encoder on the same pictures, ready in memory, in batches of the same size, run in turn with the road.
+encoder on the same pictures, ready in memory, in batches of the same size, run in turn with the road. The plain encoder
+is float32 as torch computes it; the other is the one that the road runs, by `graticule.precision`.
 
 `orbit`: the shipped model over views of the embedded mosaic, in the library as users call it.
 
@@ -44,10 +45,12 @@ from graticule.data.orbit.folder import render_folder
 from graticule.data.orbit.mosaic import training_mosaic_path
 from graticule.decoding.density import Density
 from graticule.encoders.clip import ClipEncoder, ClipEncoderConfig
+from graticule.encoders.contract import ImageEncoder
 from graticule.images.batches import read_batches, walk
 from graticule.locator import Geolocator
 from graticule.model import Model, ModelConfig
 from graticule.precision import PRECISIONS, in_precision
+from graticule.prediction import Refusal
 from graticule.retrieval.gallery import Gallery
 from graticule.tokens.geotoken import GeoToken, GeoTokenConfig
 
@@ -100,7 +103,7 @@ def main() -> None:
                 "tiny": options.tiny,
                 "bar_times_encoder": BARS["large"],
                 "batches": [
-                    measure(geolocator, walk([folder])[:count], batch, options.repeats)
+                    measure(geolocator, model, walk([folder])[:count], batch=batch, repeats=options.repeats)
                     for batch, count in sizes.items()
                 ],
             }
@@ -108,10 +111,11 @@ def main() -> None:
         if options.part in ("orbit", "both"):
             folder = Path(scratch) / "views"
             render_folder(training_mosaic_path(), folder, views=options.views, seed=2)
-            geolocator = Geolocator(in_precision(Model.open("orbit"), options.precision))
+            model = Model.open("orbit")
+            geolocator = Geolocator(in_precision(model, options.precision))
             report["orbit"] = {
                 "bar_pictures_per_second": BARS["orbit"],
-                **measure(geolocator, walk([folder]), 64, options.repeats),
+                **measure(geolocator, model, walk([folder]), batch=64, repeats=options.repeats),
             }
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(json.dumps(report, indent=2) + "\n")
@@ -154,17 +158,19 @@ def make_photos(folder: Path, count: int, size: tuple[int, int]) -> None:
         Image.fromarray(photo).save(folder / f"{number:04d}.jpg", quality=90)
 
 
-def measure(geolocator: Geolocator, pictures: list[Path], batch: int, repeats: int) -> dict[str, Any]:
-    """The road and its encoder in turn, then the profile; all in seconds of all pictures."""
+def measure(
+    geolocator: Geolocator, plain: Model, pictures: list[Path], *, batch: int, repeats: int
+) -> dict[str, Any]:
+    """The road and its encoder in turn, the plain encoder, then the profile; all in seconds of all pictures."""
     pixels = prepared(geolocator, pictures)
 
-    def encode() -> None:
+    def encode(encoder: ImageEncoder) -> None:
         for part in torch.split(pixels, batch):
-            geolocator._encoder.encode(part)
+            encoder.encode(part)
 
     def locate() -> None:
         refused = [
-            found for found in geolocator.locate(pictures, batch_size=batch) if hasattr(found, "error")
+            found for found in geolocator.locate(pictures, batch_size=batch) if isinstance(found, Refusal)
         ]
         if refused:
             raise SystemExit(f"refused: {refused[0]}")
@@ -172,16 +178,19 @@ def measure(geolocator: Geolocator, pictures: list[Path], batch: int, repeats: i
     # What is done for the first time is not timed; a few pictures do.
     list(geolocator.locate(pictures[: min(batch, 2)], batch_size=batch))
     geolocator._encoder.encode(pixels[:batch])
-    runs = [(seconds(encode), seconds(locate)) for _ in range(repeats)]
+    runs = [(seconds(lambda: encode(geolocator._encoder)), seconds(locate)) for _ in range(repeats)]
     alone, whole = (statistics.median(times) for times in zip(*runs, strict=True))
+    as_opened = seconds(lambda: encode(plain.encoder))
     with stages(geolocator) as clock:
         profiled = seconds(locate)
     found = {
         "pictures": len(pictures),
         "batch": batch,
         "encoder_seconds": alone,
+        "plain_encoder_seconds": as_opened,
         "road_seconds": whole,
         "times_encoder": whole / alone,
+        "times_plain_encoder": whole / as_opened,
         "pictures_per_second": len(pictures) / whole,
         "profile": {"seconds": profiled, **clock.table(profiled)},
     }
@@ -290,8 +299,11 @@ def show(name: str, found: dict[str, Any]) -> None:
     """Print what was measured."""
     count, profile = found["pictures"], found["profile"]
     table = Table("", "s", "ms a picture", title=f"{name}: {count} pictures, {found['batch']} at once")
-    rows = {"encoder alone": found["encoder_seconds"], "the whole road": found["road_seconds"]}
-    for row, value in rows.items():
+    for row, value in (
+        ("encoder alone", found["encoder_seconds"]),
+        ("encoder alone, plain", found["plain_encoder_seconds"]),
+        ("the whole road", found["road_seconds"]),
+    ):
         table.add_row(row, f"{value:.2f}", f"{value / count * 1e3:.2f}")
     table.add_section()
     for row, value in sorted(profile["stages"].items(), key=lambda item: -item[1]):
@@ -302,7 +314,9 @@ def show(name: str, found: dict[str, Any]) -> None:
     console = Console()
     console.print(table)
     console.print(
-        f"{found['times_encoder']:.3f} times the encoder alone, {found['pictures_per_second']:.1f} pictures a second"
+        f"{found['times_encoder']:.3f} times the encoder alone, "
+        f"{found['times_plain_encoder']:.3f} times the plain one; "
+        f"{found['pictures_per_second']:.1f} pictures a second"
     )
 
 
