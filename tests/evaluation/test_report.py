@@ -2,6 +2,7 @@
 
 import io
 import json
+import sys
 import zipfile
 from dataclasses import replace
 
@@ -16,7 +17,8 @@ from graticule.data.truth import read_truth
 from graticule.decoding.calibration import Calibration
 from graticule.earth.borders import country_at
 from graticule.earth.distance import haversine_km
-from graticule.errors import ConfigError, InputError
+from graticule.errors import ConfigError, InputError, MissingExtraError
+from graticule.evaluation.leakage import Nearness
 from graticule.evaluation.metrics import geoscore
 from graticule.evaluation.pictures import OrbitPictures
 from graticule.evaluation.places import PlaceTable
@@ -181,6 +183,7 @@ def test_views_of_the_embedded_world(tiny_model_folder):
         {"path": "."},
         {"source": "orbit", "path": "."},
         {"source": "yfcc4k", "path": ".", "images": "."},
+        {"images": ".", "truth": "truth.csv", "split": "test"},
         {"images": "."},
         {"truth": "truth.csv"},
         {"source": "orbit", "images": "."},
@@ -188,7 +191,9 @@ def test_views_of_the_embedded_world(tiny_model_folder):
     ],
 )
 def test_half_a_question_is_refused(tiny_model, tmp_path, given):
-    paths = {name: value if name == "source" else tmp_path / value for name, value in given.items()}
+    paths = {
+        name: value if name in ("source", "split") else tmp_path / value for name, value in given.items()
+    }
     with pytest.raises(
         InputError, match=r"give a source and its folder, .* or a folder of images together with"
     ):
@@ -295,5 +300,16 @@ def test_a_source_without_a_picture_says_so(tmp_path, source):
 def test_a_split_or_mosaic_out_of_place_is_refused(mosaic, tmp_path):
     with pytest.raises(InputError, match="no split 'val'; choose train or validation or test"):
         find_pictures("orbit", split="val", mosaic=mosaic)
-    with pytest.raises(InputError, match="with the source 'orbit'"):
-        find_pictures("yfcc4k", tmp_path, mosaic=mosaic)
+    for given in ({"mosaic": mosaic}, {"views": 5}):
+        with pytest.raises(InputError, match="belong to the source 'orbit'"):
+            find_pictures("yfcc4k", tmp_path, **given)
+
+
+@pytest.mark.parametrize(
+    ("package", "settings"),
+    [("pyproj", Settings(distance="geodesic")), ("scipy.spatial", Settings(audit=Nearness()))],
+)
+def test_what_is_not_installed_is_said_before_anything_is_encoded(monkeypatch, package, settings):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingExtraError, match=r"graticule\[evaluation\]"):
+        compare_models(["no such model"], OrbitPictures(None, "test", 4), settings=settings)

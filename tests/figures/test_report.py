@@ -115,6 +115,7 @@ def test_several_models_share_the_charts(judged, clear_model, tiny_model):
     assert Reader(page).open == []
     assert "Models on the same pictures" in page
     assert page.count('class="chart"') == 4
+    assert "raw, circle" not in page
     assert page.count('class="map"') == 2
     assert page.count("<img") == 24
 

@@ -14,7 +14,7 @@ def evaluate(
     path: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[PATH]", exists=True, file_okay=False, help="Folder of the source; none for orbit."
+            metavar="PATH", exists=True, file_okay=False, help="Folder of the source; none for orbit."
         ),
     ] = None,
     *,

@@ -59,13 +59,16 @@ class PlaceTable:
 
     @classmethod
     def read(cls, path: Path) -> PlaceTable:
-        """A CSV file with latitude, longitude and some of country, region, sub-region, city, author; or a folder of
-        features, whose records are read.
+        """Read a table of places.
+
+        Args:
+            path: a CSV file with latitude, longitude and some of country, region, sub-region, city and author; or a
+                folder that `graticule extract` wrote, whose records are read.
 
         Raises:
             TableError: It can't be read, or lacks what is needed.
             MissingExtraError: It is a folder, and pyarrow is not installed.
-        """  # noqa: D205
+        """
         columns = _records(path) if path.is_dir() else _csv(path)
         if not {"latitude", "longitude"} <= columns.keys() or not set(_KEPT) & columns.keys():
             raise TableError(

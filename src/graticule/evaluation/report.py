@@ -22,6 +22,7 @@ from graticule.evaluation.judged import Evaluation, Pair, Report
 from graticule.evaluation.leakage import Audit, Nearness, find_leaks, without
 from graticule.evaluation.methods import GALLERY_FREE, baselines, decodings
 from graticule.evaluation.metrics import THRESHOLDS_KM, Summary, summarise
+from graticule.evaluation.nearest import nearest
 from graticule.evaluation.pictures import OrbitPictures, Pictures, SourcePictures, TruthPictures, encode
 from graticule.evaluation.places import Labels, PlaceTable, administrative
 from graticule.evaluation.probabilistic import Probabilities, probabilities
@@ -109,15 +110,17 @@ def find_pictures(
         ConfigError: there is no such source.
         InputError: too much or too little was given, or there is no such split, or the source can't be used.
     """
-    if source is None and path is None and images is not None and truth is not None:
+    if source != "orbit" and (views, mosaic) != (None, None):
+        raise InputError(
+            "evaluate: views and a mosaic belong to the source 'orbit'; give them with it, or not."
+        )
+    if source is None and (path, split) == (None, None) and images is not None and truth is not None:
         return TruthPictures(truth, images)
     if source is None or (images, truth) != (None, None) or (source == "orbit") != (path is None):
         raise InputError(
             "evaluate: give a source and its folder, the source 'orbit' alone, or a folder of images together with "
             "their truth.csv."
         )
-    if mosaic is not None and source != "orbit":
-        raise InputError("evaluate: a mosaic is what views look at; give it with the source 'orbit'.")
     if path is not None:
         return SourcePictures(source, path, split)
     for known in get_args(Split):
@@ -181,9 +184,10 @@ def compare_models(
     Raises:
         InputError: no picture could be read.
         ConfigError: there is no such distance.
+        MissingExtraError: the settings need a package that is not installed.
     """
     settings = settings or Settings()
-    ruler(settings.distance)  # better now than after an hour of encoding
+    _see_that_extras_are_there(settings)
     reports: list[Report] = []
     for given in models:
         model = given if isinstance(given, Model) else Model.open(given)
@@ -310,6 +314,14 @@ def _audit(
             method: yardstick.difference(distances, km[method]) for method, distances in clean.items()
         },
     )
+
+
+def _see_that_extras_are_there(settings: Settings) -> None:
+    """Better now than after an hour of encoding."""
+    here = np.zeros((1, 2))
+    ruler(settings.distance).km(*here.T, *here.T)
+    if settings.places is not None or settings.audit is not None:
+        nearest(here, here)
 
 
 def _unlike(others: Sequence[str], name: str, given: str | Path | Model) -> str:

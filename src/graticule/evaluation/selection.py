@@ -134,16 +134,19 @@ def fit_fusion(found: Pool, *, model: str, fitted_on: str) -> Fusion:
     return Fusion(model=model, fitted_on=fitted_on, pictures=len(found.km), weights=weights)
 
 
-def compare(pools: Mapping[str, Pool]) -> list[dict[str, Any]]:
+def compare(
+    pools: Mapping[str, Pool], answers: Mapping[str, NDArray[np.float64]] | None = None
+) -> list[dict[str, Any]]:
     """Every traversal with every selector, on the same pictures.
 
     Args:
         pools: traversal -> its pool; "greedy" among them, and in each the selector "log-probability".
+        answers: what else answers the same pictures -> how far off (B,) km; these rows come last.
 
     Returns:
         Rows: `traversal`, `selector`, whether it is an `upper_bound` that reads the truth, `summary` with intervals,
-        and paired differences `less_greedy` and `less_log_probability` (of the same traversal). Greedy has one
-        candidate, so there is nothing to select.
+        and paired differences `less_greedy` and `less_log_probability` (of the same traversal, None for `answers`).
+        Greedy has one candidate, so there is nothing to select.
     """
     greedily = pools["greedy"].chosen_km(BASE)
     rows = []
@@ -164,7 +167,17 @@ def compare(pools: Mapping[str, Pool]) -> list[dict[str, Any]]:
             }
             for name, km in chosen.items()
         ]
-    return rows
+    return rows + [
+        {
+            "traversal": name,
+            "selector": "least expected loss",
+            "upper_bound": False,
+            "summary": asdict(summarise(km)),
+            "less_greedy": asdict(paired_difference(km, greedily)),
+            "less_log_probability": None,
+        }
+        for name, km in (answers or {}).items()
+    ]
 
 
 def selection_table(rows: list[dict[str, Any]]) -> str:
@@ -180,7 +193,10 @@ def selection_table(rows: list[dict[str, Any]]) -> str:
             *(figure(within[threshold], scale=100, digits=1) for threshold in (25.0, 50.0)),
             figure(row["summary"]["median_km"], digits=1),
             figure(row["summary"]["geoscore"]),
-            *(_difference(row[key]["geoscore"]) for key in ("less_greedy", "less_log_probability")),
+            *(
+                _difference(row[key]["geoscore"]) if row[key] else ""
+                for key in ("less_greedy", "less_log_probability")
+            ),
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)

@@ -106,7 +106,10 @@ def _groups(report: Report) -> list[RenderableType]:
     most = dict(list(report.countries.items())[:_COUNTRIES])
     rest = len(report.countries) - len(most)
     more = f"; JSON and page have {rest} more" if rest else ""
-    for title, groups in (("by continent of the truth", report.continents), (f"by country{more}", most)):
+    for title, groups in (
+        ("by continent of the truth, % within", report.continents),
+        (f"by country, % within{more}", most),
+    ):
         table = _table(f"{report.best}, {title}", "")
         headings = ("pictures", *(f"{t}\nkm" for t in _GROUP_KM), "GeoScore", "±", "median\nkm")
         for heading in headings:
@@ -164,7 +167,8 @@ def _probabilities(found: dict[str, Probabilities]) -> list[RenderableType]:
         )
     note = _note(
         f"nats: mean negative log-likelihood of the truth; knowing nothing is {KNOWING_NOTHING:.2f}. AURC: mean"
-        " distance, averaged over the shares of pictures answered, the surest first."
+        " distance, averaged over the shares of pictures answered, the surest first. Circles, and distances here,"
+        " are great circles."
     )
     return [likelihood, note, _coverage(found), _recall(found), _risk(found)]
 
@@ -210,7 +214,7 @@ def _risk(found: dict[str, Probabilities]) -> Table:
 def _table(title: str, *columns: str) -> Table:
     table = Table(title=title, box=SIMPLE, padding=(0, 1, 0, 0))
     for heading in columns:
-        table.add_column(heading, no_wrap=True)
+        table.add_column(heading, overflow="fold")
     return table
 
 

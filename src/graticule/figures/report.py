@@ -10,6 +10,7 @@ import base64
 import hashlib
 import io
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 from importlib import resources
 from itertools import pairwise
@@ -26,7 +27,7 @@ from graticule.evaluation.leakage import Audit
 from graticule.evaluation.metrics import Estimate, Summary
 from graticule.evaluation.pictures import Pictures
 from graticule.evaluation.places import Administrative
-from graticule.evaluation.probabilistic import KNOWING_NOTHING, Probabilities
+from graticule.evaluation.probabilistic import KNOWING_NOTHING, Curve, Probabilities
 from graticule.figures.charts import Axis, Line, chart
 from graticule.figures.error_map import CLASSES_KM, error_map
 from graticule.output import format_km, format_place
@@ -80,9 +81,9 @@ def _headline(report: Report) -> str:
     summary = report.summaries[report.best]
     tiles = [
         ("GeoScore", _plain(summary.geoscore)),
-        ("median", f"{_plain(summary.median_km)} km"),
-        ("mean", f"{_plain(summary.mean_km)} km"),
-        *((f"within {t:g} km", f"{_percent(share)} %") for t, share in summary.within.items()),
+        ("median km", _plain(summary.median_km)),
+        ("mean km", _plain(summary.mean_km)),
+        *((f"within {t:g} km, %", _percent(share)) for t, share in summary.within.items()),
     ]
     cells = "".join(f"<div><dt>{escape(name)}</dt><dd>{value}</dd></div>" for name, value in tiles)
     return f'<section class="headline"><h2>{escape(report.model)}, {escape(report.best)}</h2><dl>{cells}</dl></section>'
@@ -107,10 +108,13 @@ def _charts(reports: Sequence[Report]) -> Iterable[str]:
         Axis("asked, %", _PERCENT.ticks, _PERCENT.write),
         Axis("held, %", _PERCENT.ticks, _PERCENT.write),
         [
-            Line(f"{name}, {what}", curve.x, curve.y, series, dashed=what == "circle")
-            for name, series, probable in worth
-            for what, curve in (("region", probable.regions), ("circle", probable.circles))
-            if not several or what == "region"
+            *(look(f"{look.name}, region", probable.regions) for look, probable in worth),
+            # Circles of several models would be too many lines.
+            *(
+                look(f"{look.name}, circle", probable.circles, dashed=True)
+                for look, probable in worth
+                if not several
+            ),
         ],
         ideal=True,
     )
@@ -118,28 +122,37 @@ def _charts(reports: Sequence[Report]) -> Iterable[str]:
         "How much ground must be searched?",
         Axis("area of the densest cells, km²", [10.0**power for power in range(1, 9)], _short, log=True),
         Axis("truths found, %", _PERCENT.ticks, _PERCENT.write),
-        [Line(name, probable.recall.x, probable.recall.y, series) for name, series, probable in worth],
+        [look(look.name, probable.recall) for look, probable in worth],
     )
-    most = max(max(probable.risk.curve.y) for _, _, probable in worth)
+    most = max(max(probable.risk.curve.y) for _, probable in worth)
     yield chart(
         "What does abstaining save?",
         Axis("answered, the surest first, %", _PERCENT.ticks, _PERCENT.write),
         Axis("mean distance, km", _round_ticks(most), _short),
-        [
-            Line(name, probable.risk.curve.x, probable.risk.curve.y, series)
-            for name, series, probable in worth
-        ],
+        [look(look.name, probable.risk.curve) for look, probable in worth],
     )
 
 
-def _each(reports: Sequence[Report]) -> Iterable[tuple[str, int, Probabilities]]:
-    """(name, series, probabilities) of every model, raw and calibrated."""
-    series = 0
-    for report in reports:
-        for kind, probable in report.probabilities.items():
-            name = f"{report.model}, {kind}" if len(reports) > 1 else kind
-            yield name, series, probable
-            series += 1
+@dataclass(frozen=True)
+class _Look:
+    """What the lines of one model's probabilities are called, and how they are drawn."""
+
+    name: str
+    series: int
+    dashed: bool = False
+
+    def __call__(self, name: str, curve: Curve, *, dashed: bool = False) -> Line:
+        return Line(name, curve.x, curve.y, self.series, dashed=dashed or self.dashed)
+
+
+def _each(reports: Sequence[Report]) -> Iterable[tuple[_Look, Probabilities]]:
+    """Every model, raw and calibrated: one in two colours, or each of several in its own, calibrated dashed."""
+    for series, report in enumerate(reports):
+        for place, (kind, probable) in enumerate(report.probabilities.items()):
+            if len(reports) > 1:
+                yield _Look(f"{report.model}, {kind}", series, dashed=place > 0), probable
+            else:
+                yield _Look(kind, place), probable
 
 
 def _of_model(report: Report, pictures: Pictures, misses: int) -> list[str]:
@@ -275,8 +288,8 @@ def _probabilities(found: Mapping[str, Probabilities]) -> str:
     )
     return (
         f'{first}<p class="soft">Nats: mean negative log-likelihood of the truth; knowing nothing is '
-        f"{KNOWING_NOTHING:.2f}. AURC: mean distance, averaged over the shares of pictures answered, the surest first."
-        f"</p>{second}"
+        f"{KNOWING_NOTHING:.2f}. AURC: mean distance, averaged over the shares of pictures answered, the surest first. "
+        f"Circles, and distances here, are great circles.</p>{second}"
     )
 
 
