@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 # Two files are of the plan, then each of three shards has three and the ledger; the first two have refusals.
-WRITES = sorted(random.Random(2).sample(range(16), 5))
+WRITES = sorted(random.Random(2).sample(range(16), 4))
 FINISHED_BEFORE = {
     **dict.fromkeys(range(7), 0),
     **dict.fromkeys(range(7, 12), 1),
     **dict.fromkeys(range(12, 16), 2),
 }
-PICTURES = sorted(random.Random(3).sample(range(21), 3))
+PICTURES = sorted(random.Random(3).sample(range(21), 2))
 MOMENTS = [*(f"write:{n}" for n in WRITES), *(f"picture:{n}" for n in PICTURES)]
 
 

@@ -1,6 +1,7 @@
 """On Ray: the same shards to the bit, and a worker that dies costs time and nothing else."""
 
 import os
+import secrets
 import shutil
 import signal
 import tempfile
@@ -13,7 +14,8 @@ import pytest
 from graticule.errors import GraticuleError, InputError
 from graticule.extract import cluster, shard
 
-PATIENCE_S = 50
+PATIENCE_S = 150
+"""Some seconds will do, but a busy machine takes a minute to start a worker twice."""
 
 
 @pytest.fixture(scope="module")
@@ -22,16 +24,19 @@ def ray():
     ray = pytest.importorskip("ray")
     # Ray's sockets lie below, and a socket's path must be short.
     folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
-    ray.init(
-        num_cpus=2,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level="error",
-        object_store_memory=80_000_000,
-        _temp_dir=folder,
-    )
-    yield ray
-    ray.shutdown()
+    with pytest.MonkeyPatch.context() as patch:
+        # Else Ray keeps a secret for its own use in the home of whoever runs the tests.
+        patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        ray.init(
+            num_cpus=2,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level="error",
+            object_store_memory=80_000_000,
+            _temp_dir=folder,
+        )
+        yield ray
+        ray.shutdown()
     shutil.rmtree(folder, ignore_errors=True)
 
 

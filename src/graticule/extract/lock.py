@@ -26,12 +26,13 @@ def locked(folder: Path) -> Iterator[None]:
     """
     with writing(folder):
         file = (folder / ".lock").open("w")
-    with file:
-        if fcntl is not None:
-            try:
+        try:
+            if fcntl is not None:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise InputError(
-                    f"{folder}: another run is writing to it; let that end, or name another folder."
-                ) from error
+        except BlockingIOError as error:
+            file.close()
+            raise InputError(
+                f"{folder}: another run is writing to it; let that end, or name another folder."
+            ) from error
+    with file:
         yield
