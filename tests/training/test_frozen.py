@@ -1,5 +1,7 @@
 """Alignment on frozen features: it learns, policies share their data, and a resumed run equals one never stopped."""
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ import torch
 from graticule.alignment.location import LocationEncoderConfig
 from graticule.alignment.model import AlignmentConfig
 from graticule.alignment.policies import POLICIES, PolicyConfig
+from graticule.alignment.queue import LocationQueue
 from graticule.earth.distance import unit_vectors
 from graticule.errors import ConfigError
 from graticule.training.frozen import FrozenAlignConfig, FrozenAlignTask, FrozenLearner, retrieved_km
@@ -173,6 +176,25 @@ def test_answers_are_measured_from_the_truth():
     at_home = (answers == VALIDATION[1][:20]).all(dim=1).numpy()
     assert km.shape == (20,)
     assert np.array_equal(km == 0, at_home)
+
+
+def test_a_step_leaves_nothing_on_another_device(monkeypatch):
+    """The device "meta" stands in for CUDA: it computes no numbers, but refuses to mix with the CPU."""
+    running = task(local=2)
+    running.loss(0)
+    running.model.to("meta")
+    here = torch.Tensor.cpu
+    monkeypatch.setattr(
+        torch.Tensor,
+        "cpu",
+        lambda self: torch.zeros(self.shape).to(self.dtype) if self.is_meta else here(self),
+    )
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())
+    monkeypatch.setattr(LocationQueue, "__len__", lambda queue: 64)
+    monkeypatch.setattr(LocationQueue, "push", lambda queue, lat_lon, features: None)
+    loss, _ = running.loss(1)
+    loss.backward()
+    assert {p.grad.device.type for p in running.model.parameters()} == {"meta"}
 
 
 def test_too_few_pictures_are_refused():

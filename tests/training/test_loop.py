@@ -1,7 +1,9 @@
 """The one training loop: stopped anywhere and resumed, it ends where it would have ended, to the bit."""
 
+import errno
 import json
 import math
+import os
 import pickle
 import re
 
@@ -13,7 +15,7 @@ from safetensors.torch import load_file, save
 from torch import nn
 from torch.nn import functional
 
-from graticule.errors import ConfigError, ModelFormatError
+from graticule.errors import ConfigError, InputError, ModelFormatError
 from graticule.training.align import AlignTask
 from graticule.training.classifier import ClassifierTask
 from graticule.training.examples import Examples
@@ -231,6 +233,24 @@ def test_stale_temporaries_are_swept(tmp_path):
     run(Toy(), tmp_path)
     assert not stale.exists()
     assert (tmp_path / "notes.tmp").exists()
+
+
+def test_a_full_disk_is_told_and_leaves_the_last_checkpoint(tmp_path, monkeypatch):
+    run(Toy(), tmp_path, stop_after_s=-1)
+    before = (tmp_path / "checkpoint.safetensors").read_bytes()
+
+    def full(file):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(InputError, match=r"can't be written \(No space left on device\); make room"):
+            run(Toy(), tmp_path, checkpoint_every_s=-1)
+    assert (tmp_path / "checkpoint.safetensors").read_bytes() == before
+    assert not list(tmp_path.glob(".*.tmp"))
+    task = Toy()
+    assert run(task, tmp_path).finished
+    assert task.steps[0] == 1
 
 
 @pytest.mark.parametrize(

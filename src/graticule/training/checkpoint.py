@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from graticule.errors import ModelFormatError
+from graticule.errors import InputError, ModelFormatError
 from graticule.store import write_whole
 
 __all__ = ["load_checkpoint", "save_checkpoint"]
@@ -20,13 +20,23 @@ __all__ = ["load_checkpoint", "save_checkpoint"]
 def save_checkpoint(
     path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, progress: dict[str, Any]
 ) -> None:
-    """Save weights, optimizer state and where training stands."""
+    """Save weights, optimizer state and where training stands.
+
+    Raises:
+        InputError: the file can't be written; one that was there is as it was.
+    """
     tensors = {f"model/{name}": value.contiguous() for name, value in model.state_dict().items()}
     names = _parameter_names(model, optimizer)
     for parameter, state in optimizer.state.items():
         for key, value in state.items():
             tensors[f"optimizer/{names[id(parameter)]}/{key}"] = torch.as_tensor(value).contiguous()
-    write_whole(path, save(tensors, metadata={"progress": json.dumps(progress)}))
+    try:
+        write_whole(path, save(tensors, metadata={"progress": json.dumps(progress)}))
+    except OSError as error:
+        raise InputError(
+            f"{path}: this checkpoint can't be written ({error.strerror}); make room, and run again to go on from the "
+            "last one."
+        ) from error
 
 
 def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:

@@ -17,7 +17,7 @@ class Curves:
     """`log.jsonl` and `tensorboard/` in a run's folder.
 
     A run that was killed has told of steps after its last checkpoint, which it will take again when it is resumed:
-    what was told of them is dropped, so that each step comes once.
+    what was told of them is dropped, so that each step comes once. So is a line that was cut off.
     """
 
     def __init__(self, folder: Path, *, step: int) -> None:
@@ -29,7 +29,10 @@ class Curves:
         """
         path = folder / "log.jsonl"
         if path.exists():
-            write_whole(path, b"".join(_told_until(step, path.read_bytes().splitlines(keepends=True))))
+            told = path.read_bytes().splitlines(keepends=True)
+            kept = [line for line in told if line.endswith(b"\n") and json.loads(line)["step"] <= step]
+            if kept != told:
+                write_whole(path, b"".join(kept))
         self._log = path.open("a", encoding="utf-8", buffering=1)
         self._board: Any = None
         if find_spec("tensorboard"):
@@ -65,8 +68,3 @@ class Curves:
         if self._board is not None:
             for name, value in figures.items():
                 self._board.add_scalar(f"{kind}/{name}", value, line["step"])
-
-
-def _told_until(step: int, lines: list[bytes]) -> list[bytes]:
-    """The lines of steps up to this one; a last line that was cut off is none."""
-    return [line for line in lines if line.endswith(b"\n") and json.loads(line)["step"] <= step]

@@ -12,7 +12,6 @@ from typing import Any, cast
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, field_validator
-from safetensors.torch import load_file
 from torch import Tensor
 
 from graticule.alignment.location import LocationEncoderConfig
@@ -26,6 +25,7 @@ from graticule.evaluation.markdown import method_table
 from graticule.evaluation.metrics import summarise
 from graticule.retrieval.exact import ExactIndex
 from graticule.store import make_folder, write_whole
+from graticule.training.best import load_best
 from graticule.training.distributed import Device, is_main, join_processes, main_first, only_main, spread
 from graticule.training.frozen import RETRIEVAL_KM, FrozenAlignConfig, FrozenAlignTask, some
 from graticule.training.loop import TrainingConfig, step_generator, train
@@ -232,10 +232,7 @@ def _finish(
     report: Callable[[str], None],
 ) -> None:
     """Write the best weights, and judge what was written."""
-    best = load_file(out / "run" / "best.safetensors")
-    task.model.load_state_dict(
-        {n.removeprefix("model/"): t for n, t in best.items() if n.startswith("model/")}
-    )
+    load_best(task.model, out / "run")
     about = {"recipe": recipe.model_dump(mode="json"), "pictures": len(training) + len(validation)}
     task.alignment.save(out, about=about, card="not judged yet\n")
     # What is judged is what was written, after rounding.
