@@ -69,3 +69,10 @@ def test_json_changes_nothing():
     again = json.loads(json.dumps(REPORT))
     assert method_table(again) == method_table(REPORT)
     assert difference_table(again) == difference_table(REPORT)
+
+
+def test_headings_say_what_within_means():
+    geodesic = REPORT | {"distance": {"name": "geodesic", "within": "<="}}
+    assert "| <= 25 km, % |" in method_table(geodesic)
+    assert "| <= 25 km, points |" in difference_table(geodesic)
+    assert "| < 25 km, % |" in method_table(REPORT)

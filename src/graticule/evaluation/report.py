@@ -267,7 +267,7 @@ def _judge(model: Model, features: Tensor, truths: Truths, settings: Settings, *
         continents=yardstick.by_group(km[best], continents_of(countries)),
         countries=yardstick.by_group(km[best], countries),
         worst=worst_misses(answers, truths.ids, countries),
-        audit=None if settings.audit is None else _audit(model, features, km, yardstick, settings),
+        audit=_audit(model, features, km, yardstick, settings),
         answers=answers,
     )
 
@@ -291,10 +291,11 @@ def _audit(
     km: Mapping[str, NDArray[np.float64]],
     yardstick: _Yardstick,
     settings: Settings,
-) -> Audit:
-    """Judge again without the gallery rows that leak; methods that don't ask the gallery are left out."""
-    nearness = settings.audit or Nearness()
-    truths = yardstick.truths
+) -> Audit | None:
+    """Judge again without the gallery rows that leak, if asked to; methods that don't ask the gallery are left out."""
+    truths, nearness = yardstick.truths, settings.audit
+    if nearness is None:
+        return None
     leaks = find_leaks(
         model,
         features,

@@ -399,4 +399,4 @@ def _round_ticks(most: float) -> list[float]:
     """From 0 to a round number not below the most, in four to eight steps."""
     power = 10.0 ** np.floor(np.log10(max(most, 1e-9)))
     step = next(float(power * part) for part in (0.2, 0.25, 0.5, 1, 2) if most / (power * part) <= 8)
-    return [step * number for number in range(int(np.ceil(most / step)) + 1)]
+    return [step * number for number in range(max(int(np.ceil(most / step)), 1) + 1)]
