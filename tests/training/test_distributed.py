@@ -167,11 +167,17 @@ def test_alone_nothing_happens():
     assert torch.equal(spread(lambda rows: 2 * rows, torch.arange(3)), torch.tensor([0, 2, 4]))
 
 
-def test_devices():
-    assert chosen_device("cpu").type == "cpu"
-    if torch.cuda.is_available():
-        assert chosen_device("auto").type == chosen_device("cuda").type == "cuda"
-    else:
-        assert chosen_device("auto").type == "cpu"
-        with pytest.raises(ConfigError, match="finds no CUDA; choose cpu, or auto"):
-            chosen_device("cuda")
+def test_a_device_is_one_that_is_there(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert chosen_device("cpu") == chosen_device("auto") == torch.device("cpu")
+    with pytest.raises(ConfigError, match="finds no CUDA; choose cpu, or auto"):
+        chosen_device("cuda")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    for number in ("0", "1"):
+        monkeypatch.setenv("LOCAL_RANK", number)
+        assert chosen_device("cuda") == chosen_device("auto") == torch.device("cuda", int(number))
+    monkeypatch.setenv("LOCAL_RANK", "2")
+    assert chosen_device("cpu") == torch.device("cpu")
+    with pytest.raises(ConfigError, match="2 GPUs, and process 2 would share one; start 2 processes"):
+        chosen_device("auto")

@@ -5,10 +5,10 @@ model and takes every step; the batch of a step is a function of the seed and th
 part of it. A loss that is a mean over rows is cut by rows (`Part`); one that compares the rows of a batch has its
 encoders cut and their vectors gathered (`spread`). Then gradients are averaged, all of them end to end in one message.
 
-torch's DistributedDataParallel sends them in pieces while the backward pass runs. It saves some milliseconds a step
-with networks of this size, and would have every loss go through the `forward` of one wrapped module, know of
-accumulation, and hold for a parameter that has no gradient; ours call several parts of a model. One visible line
-after `backward` is worth more.
+torch's DistributedDataParallel would send them in pieces while the backward pass still runs. With networks of this
+size that saves some milliseconds a step. In return a loss must go through the `forward` of one wrapped module, where
+ours call several parts of a model, and the wrapper must be told of accumulation and of parameters without a gradient.
+One visible line after `backward` is worth more.
 
 Alone, every function here does nothing, and costs nothing.
 """
@@ -117,16 +117,22 @@ def join_processes(device: Device = "cpu", *, timeout_s: float = _TIMEOUT_S) -> 
 
 
 def chosen_device(device: Device) -> torch.device:
-    """The device a setting means: with several GPUs each process has one of its own.
+    """The device a setting means: of several processes on a machine each has a GPU of its own.
 
     Raises:
-        ConfigError: CUDA is asked for, and torch finds none.
+        ConfigError: CUDA is asked for, and torch finds none, or fewer GPUs than there are processes.
     """
     if device == "cpu" or (device == "auto" and not torch.cuda.is_available()):
         return torch.device("cpu")
     if not torch.cuda.is_available():
         raise ConfigError("device: torch finds no CUDA; choose cpu, or auto.")
-    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    number, count = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
+    if number >= count:
+        raise ConfigError(
+            f"device: this machine has {count} GPUs, and process {number} would share one; start {count} processes, "
+            "or choose cpu."
+        )
+    return torch.device("cuda", number)
 
 
 def device_of(model: nn.Module) -> torch.device:

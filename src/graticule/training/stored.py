@@ -134,7 +134,7 @@ class StoredRows:
 
     def digest(self) -> bytes:
         """SHA-256 of the matrices and of which rows are taken."""
-        digest = hashlib.sha256(self._rows.numpy().data)
+        digest = hashlib.sha256(self._rows.contiguous().numpy().data)
         for part in self._parts:
             for block in part.blocks():
                 digest.update(block.numpy().data)
