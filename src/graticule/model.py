@@ -1,0 +1,311 @@
+"""A model: everything that must belong together to locate a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal, Protocol, TypeVar
+
+import torch
+from pydantic import BaseModel, ConfigDict, PlainValidator, ValidationError, model_validator
+from torch import Tensor, nn
+from torch.nn import functional
+
+from graticule.alignment.contract import ImageLocationAlignment
+from graticule.alignment.spaces import SpacesAlignment
+from graticule.decoding.calibration import Calibration
+from graticule.decoding.select.fusion import Fusion
+from graticule.earth.cells import TokenScheme
+from graticule.encoders.contract import ImageEncoder
+from graticule.errors import ModelFormatError
+from graticule.registry import ALIGNMENTS, ENCODERS, INDEXES, Registry
+from graticule.retrieval.exact import ExactIndexConfig
+from graticule.retrieval.folder import VECTORS, IndexConfig, index_config, open_gallery, save_gallery
+from graticule.retrieval.gallery import Gallery
+from graticule.store import ModelFolder, Packing, save_folder
+from graticule.tokens.contract import CellModel
+from graticule.tokens.gallery import GalleryCellModel, GalleryCellModelConfig
+from graticule.tokens.geotoken import GeoToken, GeoTokenConfig
+from graticule.tokens.query import Neighbours, Query
+
+__all__ = ["Model", "ModelConfig", "check_widths"]
+
+SHARD_ROWS = 20_000
+CALIBRATION, FUSION = "calibration.json", "fusion.json"
+
+Part = TypeVar("Part")
+
+
+class EncoderConfig(Protocol):
+    """What a model reads in its encoder's settings; the rest is the encoder's own."""
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def width(self) -> int: ...
+
+
+class AlignmentConfig(Protocol):
+    """What a model reads in its alignment's settings; the rest is the alignment's own."""
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def feature_width(self) -> int: ...
+
+    @property
+    def width(self) -> int: ...
+
+
+class ModelConfig(BaseModel):
+    """What a model's parts are and how they are shaped; saved in every model folder."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    domain: str
+    """What pictures it is for, in a few words."""
+    purpose: str
+    """One sentence: what pictures it is for, and what not."""
+    licence: str
+    """Of the weights."""
+    encoder: Annotated[EncoderConfig, PlainValidator(ENCODERS.settings)]
+    """Settings of the registered encoder that their `kind` names."""
+    alignment: Annotated[AlignmentConfig, PlainValidator(ALIGNMENTS.settings)]
+    """Settings of the registered alignment that their `kind` names."""
+    geotoken: GeoTokenConfig | None = None
+    """The cell model, where it is GeoToken."""
+    gallery_cells: GalleryCellModelConfig | None = None
+    """The cell model, where it is the gallery."""
+    gallery_of: Literal["pictures", "places"] = "pictures"
+    """What the gallery's vectors are of: pictures taken at its places, or the places themselves."""
+    gallery_rows: int
+    index: Annotated[IndexConfig, PlainValidator(INDEXES.settings)] = ExactIndexConfig()
+    """Settings of the registered index that their `kind` names: what finds neighbours in the gallery."""
+
+    @property
+    def neighbours(self) -> int:
+        """How many gallery rows the cell model reads; a gallery under its own softmax reads none."""
+        return 0 if self.geotoken is None else self.geotoken.neighbours
+
+    @model_validator(mode="after")
+    def _belong_together(self) -> ModelConfig:
+        if (self.geotoken is None) == (self.gallery_cells is None):
+            raise ValueError("one cell model answers: give settings of either geotoken or gallery_cells.")
+        check_widths(self.encoder, self.alignment, self.geotoken)
+        return self
+
+
+def check_widths(encoder: EncoderConfig, alignment: AlignmentConfig, geotoken: GeoTokenConfig | None) -> None:
+    """See that each part takes what the one before it gives.
+
+    Raises:
+        ValueError: a width differs; a pydantic validator makes this an error that names the config.
+    """
+    given = {"image": encoder.width, "location": alignment.width, **getattr(alignment, "widths", {})}
+    wanted = {} if geotoken is None else geotoken.vectors
+    if alignment.feature_width != encoder.width or not wanted.items() <= given.items():
+        raise ValueError(
+            f"the encoder gives features {encoder.width} wide and the alignment vectors {alignment.width} wide, but "
+            f"the alignment takes {alignment.feature_width} and geotoken {wanted}."
+        )
+    if geotoken is not None and not set(geotoken.neighbour_names) <= {"location"}:
+        raise ValueError(
+            f"neighbours bring location vectors only, but geotoken wants {geotoken.neighbour_names}."
+        )
+
+
+@dataclass
+class Model:
+    """An encoder, its alignment, a gallery with its index, and maybe a GeoToken, ready to answer.
+
+    Attributes:
+        config: how the parts are shaped.
+        encoder: pixels -> features.
+        alignment: features and coordinates -> one space.
+        gallery: known places, with vectors of pictures taken there or of the places themselves.
+        geotoken: the cell model; None where the gallery is.
+        calibration: what was learnt of how far its probabilities can be trusted; None if nothing was.
+        fusion: how its selectors are weighed against each other; None if that was not fitted.
+        extras: further tensors by part name, such as the baselines that `evaluate` compares with.
+    """
+
+    config: ModelConfig
+    encoder: ImageEncoder
+    alignment: ImageLocationAlignment
+    gallery: Gallery
+    geotoken: GeoToken | None = None
+    calibration: Calibration | None = None
+    fusion: Fusion | None = None
+    extras: dict[str, dict[str, Tensor]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for part in self._networks().values():
+            part.eval().requires_grad_(requires_grad=False)
+        self.index = self.gallery.index
+        if self.geotoken is None:
+            self._gallery_cells = self._gallery_as_cells(
+                self.config.gallery_cells or GalleryCellModelConfig()
+            )
+
+    @property
+    def cell_model(self) -> CellModel[Any]:
+        """The part that answers: GeoToken where the model has one, else the gallery."""
+        return self._gallery_cells if self.geotoken is None else self.geotoken
+
+    @property
+    def cell_model_name(self) -> str:
+        """What to call it in a report."""
+        return "gallery cells" if self.geotoken is None else "GeoToken"
+
+    @torch.inference_mode()
+    def query(self, pixels: Tensor) -> Query:
+        """(B, 3, S, S) uint8 pictures -> what a cell model needs to know of them."""
+        return self.query_of_features(self.encoder.encode(pixels))
+
+    @torch.inference_mode()
+    def query_of_features(self, features: Tensor) -> Query:
+        """(B, F) encoder features -> the query, with its neighbours looked up where GeoToken reads them."""
+        aligned = self.alignment.images(features)
+        vectors = {"image": functional.normalize(features, dim=-1), "location": aligned}
+        if isinstance(self.alignment, SpacesAlignment):
+            vectors = self.alignment.vectors(features)
+        if not self.config.neighbours:
+            return Query(vectors)
+        return Query(vectors, self.neighbours(*self.index.search(aligned, self.config.neighbours)))
+
+    def neighbours(self, similarities: Tensor, rows: Tensor) -> Neighbours:
+        """Gallery rows (B, K) as GeoToken sees them; a gallery of millions keeps no tokens of them."""
+        lat_lon = self.gallery.lat_lon[rows]
+        tokens = self.cell_model.scheme.encode(*lat_lon.flatten(0, -2).T.numpy())
+        return Neighbours(
+            vectors={"location": self.gallery.vectors[rows].float()},
+            similarities=similarities,
+            lat_lon=lat_lon,
+            tokens=torch.from_numpy(tokens).view(*rows.shape, -1),
+        )
+
+    @torch.inference_mode()
+    def location_vectors(self) -> Tensor:
+        """(N, D) unit vectors of the gallery's places; computed where the gallery holds those of pictures."""
+        if self.config.gallery_of == "places":
+            return self.gallery.vectors
+        return torch.cat([self.alignment.locations(part) for part in torch.split(self.gallery.lat_lon, 8192)])
+
+    def _gallery_as_cells(self, settings: GalleryCellModelConfig) -> GalleryCellModel:
+        """The gallery as a cell model; unless a temperature is set, at that of the alignment's training."""
+        return GalleryCellModel(
+            TokenScheme(settings.levels),
+            self.gallery.lat_lon,
+            self.gallery.vectors,
+            temperature=settings.temperature or 1 / float(self.alignment.scale),
+            epsilon=settings.epsilon,
+        )
+
+    def _networks(self) -> dict[str, nn.Module]:
+        """The parts with weights, by the names of their files."""
+        parts = {"encoder": self.encoder, "alignment": self.alignment, "geotoken": self.geotoken}
+        return {name: part for name, part in parts.items() if isinstance(part, nn.Module)}
+
+    @classmethod
+    def open(cls, name_or_folder: str | Path) -> Model:
+        """Read a model folder.
+
+        Raises:
+            ModelNotFoundError: there is no such model.
+            ModelFormatError: its files are damaged, or do not belong together.
+        """
+        folder = ModelFolder.find(name_or_folder)
+        try:
+            config = ModelConfig.model_validate(folder.config())
+        except ValidationError as error:
+            raise ModelFormatError(f"{folder.path / 'config.json'}: {error}") from error
+        return cls(
+            config=config,
+            encoder=_restored(_laid_out(ENCODERS, config.encoder), folder, "encoder"),
+            alignment=_restored(_laid_out(ALIGNMENTS, config.alignment), folder, "alignment"),
+            gallery=_gallery(folder, config),
+            geotoken=_restored(GeoToken(config.geotoken), folder, "geotoken") if config.geotoken else None,
+            calibration=_read(folder, CALIBRATION, Calibration.from_json),
+            fusion=_read(folder, FUSION, Fusion.from_json),
+            extras={
+                name.removesuffix(".safetensors"): folder.tensors(name) for name in folder.names("baseline-")
+            },
+        )
+
+    def save(self, path: Path, *, card: str, packing: dict[str, Packing] | None = None) -> None:
+        """Write the model folder.
+
+        Args:
+            path: the folder.
+            card: the text of MODEL_CARD.md.
+            packing: how parts are stored; the "gallery" as int8 and all else as float16 where not said.
+        """
+        parts: dict[str, Any] = {name: part.state_dict() for name, part in self._networks().items()}
+        parts |= self.extras
+        stored: dict[str, Packing] = {"gallery": "int8", **(packing or {})}
+        config = self.config.model_copy(update={"index": index_config(self.gallery)})
+        written: dict[str, str] = {}
+        if self.gallery.large:
+            written = save_gallery(path, self.gallery)
+        else:
+            for number, shard in enumerate(self.gallery.shards(SHARD_ROWS)):
+                parts[f"gallery-{number:05d}"] = shard
+                stored[f"gallery-{number:05d}"] = stored["gallery"]
+        learnt = {CALIBRATION: self.calibration, FUSION: self.fusion}
+        texts = {name: part.to_json() for name, part in learnt.items() if part is not None}
+        save_folder(
+            path,
+            config.model_dump(mode="json"),
+            parts,
+            packing=stored,
+            texts={"MODEL_CARD.md": card, **texts},
+            written=written,
+        )
+
+
+def _gallery(folder: ModelFolder, config: ModelConfig) -> Gallery:
+    """The gallery of a folder: a large one lies in one file and stays there, a small one in shards."""
+    if VECTORS in folder.digests:
+        return open_gallery(folder, config.index, rows=config.gallery_rows, width=config.alignment.width)
+    shards = [folder.tensors(name) for name in folder.names("gallery-")]
+    if not all({"lat_lon", "vectors"} <= shard.keys() for shard in shards) or not shards:
+        raise ModelFormatError(f"{folder.path}: holds no gallery of places and vectors; get the model anew.")
+    gallery = Gallery.from_shards(shards)
+    if len(gallery) != config.gallery_rows or gallery.vectors.shape[1] != config.alignment.width:
+        raise ModelFormatError(
+            f"{folder.path}: the gallery holds {len(gallery)} rows of {gallery.vectors.shape[1]}, but config.json "
+            f"says {config.gallery_rows} of {config.alignment.width}; get the model anew."
+        )
+    return gallery
+
+
+def _read(folder: ModelFolder, name: str, parse: Callable[..., Part]) -> Part | None:
+    text = folder.text(name)
+    return None if text is None else parse(text, name=str(folder.path / name))
+
+
+def _laid_out(registry: Registry, settings: Any) -> Any:
+    """A part for stored weights. Drawing random ones for a large encoder takes longer than reading its own.
+
+    For small ones it does not, and the meta device would bring a second of imports.
+    """
+    if not getattr(registry.find(settings.kind), "large", False):
+        return registry.build(settings)
+    with torch.device("meta"):
+        return registry.build(settings)
+
+
+def _restored(part: Part, folder: ModelFolder, name: str) -> Part:
+    if isinstance(part, nn.Module):
+        try:
+            # Assigned, not copied: a large encoder's weights are held once.
+            part.load_state_dict(folder.tensors(f"{name}.safetensors"), assign=True)
+        except RuntimeError as error:
+            raise ModelFormatError(
+                f"{folder.path}: {name}.safetensors is of another design than config.json ({error})."
+            ) from error
+    return part

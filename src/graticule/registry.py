@@ -100,7 +100,13 @@ ALIGNMENTS: Final = Registry(
         "spaces": "graticule.alignment.spaces:SpacesAlignment",
     },
 )
-INDEXES: Final = Registry("index", {"exact": "graticule.retrieval.exact:ExactIndex"})
+INDEXES: Final = Registry(
+    "index",
+    {
+        "exact": "graticule.retrieval.exact:ExactIndex",
+        "ivfpq": "graticule.retrieval.ivfpq:IvfPqIndex",
+    },
+)
 CELL_MODELS: Final = Registry(
     "cell model",
     {

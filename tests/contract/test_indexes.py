@@ -10,10 +10,13 @@ from graticule import registry
 from graticule.errors import ConfigError
 from graticule.retrieval.contract import Index
 from graticule.retrieval.exact import ExactIndex
+from graticule.retrieval.ivfpq import IvfPqIndex, IvfPqIndexConfig
 
 INDEXES = {
     "exact": ExactIndex,
     "exact-small-blocks": lambda vectors: ExactIndex(vectors, block=2),
+    "ivfpq": IvfPqIndex.build,
+    "ivfpq-nine-lists": lambda vectors: IvfPqIndex.build(vectors, IvfPqIndexConfig(lists=9, probes=9)),
 }
 
 

@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
+from typing import Final, Literal
+
 import torch
+from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
-from graticule.errors import ConfigError
+from graticule.retrieval.contract import check_search
 
-__all__ = ["ExactIndex"]
+__all__ = ["ExactIndex", "ExactIndexConfig"]
+
+_NUMBERS_AT_ONCE: Final = 4_194_304
+"""Of the vectors, as float32: 16 MB stay in a processor's cache while they are used."""
+
+
+class ExactIndexConfig(BaseModel):
+    """There is nothing to set."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["exact"] = "exact"
 
 
 class ExactIndex:
-    """Inner products with all N vectors, the k largest kept; fast enough up to some hundred thousand."""
+    """Inner products with all N vectors, the k largest kept; fast enough up to some hundred thousand.
+
+    Vectors stay as they are stored, in float16 or on disk: a block at a time is made float32 and compared. Memory
+    does not grow with N.
+    """
 
     def __init__(self, vectors: Tensor, *, block: int = 256) -> None:
+        """Search (N, D) vectors, for so many queries at a time."""
         self.vectors = vectors
         self._block = block
 
@@ -33,14 +52,18 @@ class ExactIndex:
         Raises:
             ConfigError: k is not between 1 and N, or the widths differ.
         """
-        if not 1 <= k <= len(self.vectors):
-            raise ConfigError(
-                f"k: {k} neighbours of an index of {len(self.vectors)}; choose 1 to {len(self.vectors)}."
-            )
-        if queries.shape[-1] != self.vectors.shape[-1]:
-            raise ConfigError(
-                f"queries: {queries.shape[-1]} wide, but the index is {self.vectors.shape[-1]} wide; it was built "
-                "with another encoder."
-            )
-        found = [(part @ self.vectors.T).topk(k, dim=1) for part in torch.split(queries, self._block)]
-        return torch.cat([f.values for f in found]), torch.cat([f.indices for f in found])
+        check_search(self.vectors, queries, k)
+        found = [self._found(part, k) for part in torch.split(queries, self._block)]
+        return torch.cat([values for values, _ in found]), torch.cat([rows for _, rows in found])
+
+    def _found(self, queries: Tensor, k: int) -> tuple[Tensor, Tensor]:
+        size = max(1, _NUMBERS_AT_ONCE // self.vectors.shape[1])
+        queries = queries.float()
+        best, rows = queries.new_empty(len(queries), 0), queries.new_empty(len(queries), 0, dtype=torch.int64)
+        for start in range(0, len(self.vectors), size):
+            similarities = queries @ self.vectors[start : start + size].float().T
+            here, places = similarities.topk(min(k, similarities.shape[1]), dim=1)
+            best, rows = torch.cat([best, here], dim=1), torch.cat([rows, places + start], dim=1)
+            best, kept = best.topk(min(k, best.shape[1]), dim=1)
+            rows = rows.gather(1, kept)
+        return best, rows

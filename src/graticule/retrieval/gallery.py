@@ -9,6 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from graticule.retrieval.contract import Index
+from graticule.retrieval.exact import ExactIndex
+
 __all__ = ["Gallery"]
 
 
@@ -18,15 +21,27 @@ class Gallery:
 
     Attributes:
         lat_lon: (N, 2) float64, degrees.
-        vectors: (N, D) float32 unit vectors in the alignment's space: of pictures taken at the places or, where there
-            are coordinates alone (GeoCLIP), of the places.
+        vectors: (N, D) unit vectors in the alignment's space: of pictures taken at the places or, where there are
+            coordinates alone (GeoCLIP), of the places. float32, or float16 mapped from disk where there are millions.
+        built: an index that was built over the vectors; None: they are few enough to compare with all.
     """
 
     lat_lon: Tensor
     vectors: Tensor
+    built: Index | None = None
 
     def __len__(self) -> int:
         return len(self.lat_lon)
+
+    @property
+    def index(self) -> Index:
+        """What finds the vectors most like a query."""
+        return ExactIndex(self.vectors) if self.built is None else self.built
+
+    @property
+    def large(self) -> bool:
+        """Whether its vectors lie on disk and stay there."""
+        return self.built is not None or self.vectors.dtype == torch.float16
 
     def shards(self, rows: int) -> Iterable[dict[str, Tensor]]:
         """Parts of at most so many rows, ready to be stored."""

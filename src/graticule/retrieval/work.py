@@ -1,0 +1,51 @@
+"""What every long piece of work on the folder of an index shares."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+__all__ = ["Pace", "file_digest", "work_folder"]
+
+_SILENCE_S: Final = 10
+
+
+def work_folder(out: Path) -> Path:
+    """Where what is not finished lies; what a killed run was just writing is swept away."""
+    work = out / "building"
+    work.mkdir(exist_ok=True)
+    for stale in [*out.glob(".*.tmp"), *work.glob(".*.tmp")]:
+        stale.unlink()
+    return work
+
+
+def file_digest(path: Path) -> str:
+    """The SHA-256 of a file of any size."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class Pace:
+    """Says now and then how far a stage is, how fast it goes, and how long it will take."""
+
+    def __init__(self, stage: str, rows: int, report: Callable[[str], None]) -> None:
+        """Begin a stage over so many rows."""
+        self._stage, self._rows, self._report = stage, rows, report
+        self._began = self._told = time.monotonic()
+        self._done = 0
+
+    def tell(self, start: int, stop: int) -> None:
+        """Rows start..stop-1 are done."""
+        now = time.monotonic()
+        self._done += stop - start
+        if now - self._told < _SILENCE_S and stop < self._rows:
+            return
+        self._told = now
+        rate = self._done / max(now - self._began, 1e-9)
+        left = (self._rows - stop) / rate / 60
+        self._report(
+            f"{self._stage}: {stop:,} of {self._rows:,} rows, {rate:,.0f} a second, {left:.0f} min left"
+        )

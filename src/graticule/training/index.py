@@ -1,0 +1,181 @@
+"""Making an index of a folder of features: what `graticule index` does."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from pydantic import ValidationError
+from torch import Tensor
+from torch.nn import functional
+
+from graticule.alignment.contract import ImageLocationAlignment
+from graticule.errors import ConfigError, InputError, ModelFormatError
+from graticule.extract.lock import locked
+from graticule.extract.plan import PLAN, read_plan, writing
+from graticule.registry import ALIGNMENTS, INDEXES
+from graticule.retrieval.build import Unindexed, build_index
+from graticule.retrieval.folder import EXACT_ROWS, IndexPlan
+from graticule.retrieval.neighbours import NeighbourConfig, build_neighbours
+from graticule.store import ModelFolder, make_folder
+from graticule.training.shards import Records, read_records
+
+__all__ = ["Kind", "index_folder"]
+
+Kind = Literal["auto", "exact", "ivfpq"]
+_ALIKE_COLUMNS = ("author", "sequence")
+_ALIGNED_AT_ONCE = 8192
+
+
+def index_folder(
+    features: Path,
+    out: Path,
+    *,
+    alignment: str | None = None,
+    kind: Kind = "auto",
+    neighbours: NeighbourConfig | None = None,
+    report: Callable[[str], None] = print,
+    stop_after_s: float = math.inf,
+) -> bool:
+    """Index the pictures of a folder of features, by their places where an alignment says how.
+
+    Args:
+        features: shards, as `graticule extract` leaves them.
+        out: the folder to write; what a stopped run did is kept there.
+        alignment: a model, or the folder of one or of an alignment, whose image vectors are indexed; None: the
+            features themselves, made unit length.
+        kind: which index; auto: exact up to `EXACT_ROWS` rows.
+        neighbours: also find the nearest others of every row; None: don't.
+        report: gets lines of progress.
+        stop_after_s: stop, resumable, after so many seconds.
+
+    Returns:
+        Whether it is finished.
+
+    Raises:
+        InputError: the shards can't be used, or their extraction is not finished.
+        ConfigError: the folder holds another index, or the alignment takes other features.
+        ModelError: the alignment can't be read.
+        MissingExtraError: faiss or pyarrow is not installed.
+    """
+    make_folder(out)
+    with locked(out), writing(out):
+        return _index(
+            features,
+            out,
+            alignment=alignment,
+            kind=kind,
+            neighbours=neighbours,
+            report=report,
+            deadline=time.monotonic() + stop_after_s,
+        )
+
+
+def _index(
+    features: Path,
+    out: Path,
+    *,
+    alignment: str | None,
+    kind: Kind,
+    neighbours: NeighbourConfig | None,
+    report: Callable[[str], None],
+    deadline: float,
+) -> bool:
+    encoder_digest = _extraction(features)
+    records = read_records(features, checked=out / "checked.json")
+    aligned, what, digest = _aligned(alignment, records)
+    chosen = ("exact" if len(records) <= EXACT_ROWS else "ivfpq") if kind == "auto" else kind
+    width = records.features.shape[1] if aligned is None else aligned(records.features[:1].float()).shape[1]
+    plan = IndexPlan(
+        kind=chosen,
+        rows=len(records),
+        width=width,
+        encoder_digest=encoder_digest,
+        vectors=what,
+        features=f"{records.digest}{digest}",
+        settings=INDEXES.settings({"kind": chosen}),
+    )
+    source = Unindexed(records.lat_lon, lambda rows: _vectors(records.features[rows], aligned))
+    if not build_index(source, out, plan, report=report, stop_after_s=deadline - time.monotonic()):
+        return False
+    if neighbours is None:
+        return True
+    groups = [_codes(features, column) for column in _ALIKE_COLUMNS]
+    return build_neighbours(
+        out,
+        neighbours,
+        groups=[group for group in groups if group is not None],
+        report=report,
+        stop_after_s=deadline - time.monotonic(),
+    )
+
+
+def _extraction(features: Path) -> str | None:
+    """The digest of the encoder that made the features; None where nothing says.
+
+    Raises:
+        InputError: the extraction is not finished, or its plan is damaged.
+    """
+    if not (features / PLAN).exists():
+        return None
+    plan = read_plan(features)
+    found = len(list(features.glob("shard-*.safetensors")))
+    if found != plan.shards:
+        raise InputError(
+            f"{features}: holds {found} shards of {plan.shards}; run the same `graticule extract` again to finish it."
+        )
+    return plan.encoder_digest
+
+
+def _aligned(name: str | None, records: Records) -> tuple[Callable[[Tensor], Tensor] | None, str, str]:
+    """What makes vectors of features, what these are in words, and the digest of the weights."""
+    if name is None:
+        return None, "features, made unit length", ""
+    folder = ModelFolder.find(name)
+    try:
+        settings = ALIGNMENTS.settings(folder.config().get("alignment"))
+        alignment: ImageLocationAlignment = ALIGNMENTS.build(settings)
+        torch.nn.Module.load_state_dict(alignment, folder.tensors("alignment.safetensors"))  # type: ignore[arg-type]
+    except (ValidationError, ConfigError, RuntimeError) as error:
+        raise ModelFormatError(f"{folder.path}: holds no alignment that can be read ({error}).") from error
+    given = records.features.shape[1]
+    if settings.feature_width != given:
+        raise ConfigError(
+            f"{folder.path}: takes features {settings.feature_width} wide, but these are {given}; name the alignment "
+            "that was trained on them."
+        )
+    digest = folder.digests["alignment.safetensors"]
+    return alignment.images, f"image vectors of the alignment {folder.path.name}", f"-{digest}"
+
+
+@torch.inference_mode()
+def _vectors(features: Tensor, aligned: Callable[[Tensor], Tensor] | None) -> Tensor:
+    """(M, F) float16 features -> (M, D) unit vectors."""
+    if aligned is None:
+        return functional.normalize(features.float(), dim=-1)
+    return torch.cat([aligned(part.float()) for part in torch.split(features, _ALIGNED_AT_ONCE)])
+
+
+def _codes(features: Path, column: str) -> Tensor | None:
+    """A number for each row's author or sequence, -1 where it is not known (N,); None: there are no records.
+
+    Raises:
+        InputError: the records can't be read.
+    """
+    shards = sorted(features.glob("shard-*.safetensors"))
+    paths = [shard.with_suffix(".parquet") for shard in shards]
+    if not any(path.exists() for path in paths):
+        return None
+    try:
+        read = [pq.read_table(path, columns=[column]).column(0) for path in paths]
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"{features}: records can't be read ({error}); extract them again.") from error
+    chunks = [chunk for one in read for chunk in one.chunks]
+    codes = pa.chunked_array(chunks, type=pa.string()).dictionary_encode().combine_chunks().indices
+    return torch.from_numpy(codes.fill_null(-1).to_numpy().astype("int64"))

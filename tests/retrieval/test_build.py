@@ -1,0 +1,94 @@
+"""Building goes on where it was stopped, and ends in the same bytes."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from graticule.retrieval import build
+from graticule.retrieval.folder import open_index
+
+# There are 22 files; the last moment never comes.
+MOMENTS = [*range(1, 22, 2), 22, 99]
+
+
+def files(out):
+    return {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")
+def test_killed_at_any_moment_it_ends_in_the_same_bytes(tmp_path):
+    script = Path(__file__).with_name("killed_build.py")
+    command = [sys.executable, str(script), str(tmp_path), *map(str, MOMENTS)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    ended = dict(map(int, line.split()) for line in done.stdout.splitlines())
+    assert list(ended) == MOMENTS
+    assert [moment for moment in MOMENTS if ended[moment] == 0] == [99]
+    assert set(ended.values()) == {0, signal.SIGKILL}
+    expected = files(tmp_path / "whole")
+    assert len(expected) == 6
+    for moment in MOMENTS:
+        assert files(tmp_path / str(moment)) == expected, moment
+        assert not (tmp_path / str(moment) / "building").exists()
+
+
+def test_stopped_again_and_again_it_ends_in_the_same_bytes(clustered, index_of, monkeypatch, tmp_path):
+    vectors = clustered(300)
+    whole = index_of(vectors)
+    ticks = iter(range(10**6))
+    monkeypatch.setattr(build.time, "monotonic", lambda: next(ticks))
+    runs = 0
+    while not (tmp_path / "b" / "manifest.json").exists():
+        index_of(vectors, out=tmp_path / "b", stop_after_s=4)
+        runs += 1
+        assert runs < 50
+    assert runs > 3
+    assert files(tmp_path / "b") == files(whole)
+
+
+def test_a_damaged_checkpoint_is_not_loaded(clustered, index_of, monkeypatch, tmp_path):
+    vectors = clustered(300)
+    whole = index_of(vectors)
+    out = tmp_path / "b"
+    ticks = iter(range(10**6))
+    with monkeypatch.context() as patch:
+        patch.setattr(build.time, "monotonic", lambda: next(ticks))
+        while not list(out.glob("building/rows-*128-*.faiss")):
+            index_of(vectors, out=out, stop_after_s=4)
+    for path in out.glob("building/rows-*.faiss"):
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 1
+        path.write_bytes(data)
+    monkeypatch.setattr(build, "read_body", lambda *_, **__: pytest.fail("it was loaded"))
+    index_of(vectors, out=out)
+    assert files(out) == files(whole)
+
+
+def test_vectors_are_a_safetensors_file(clustered, index_of):
+    vectors = clustered(130, 6)
+    out = index_of(vectors)
+    tensors = load_file(out / "vectors.safetensors")
+    assert tensors.keys() == {"vectors"}
+    assert torch.equal(tensors["vectors"], vectors.half())
+
+
+def test_rows_are_asked_for_in_blocks_and_once(clustered, places, plan_of, tmp_path, monkeypatch):
+    monkeypatch.setattr(build, "_BLOCK_ROWS", 50)
+    vectors, asked = clustered(130), []
+
+    def read(rows):
+        asked.append((rows.start, rows.stop))
+        return vectors[rows]
+
+    source, said = build.Unindexed(places(130), read), []
+    assert build.build_index(source, tmp_path, plan_of(vectors), report=said.append)
+    assert asked == [(0, 50), (50, 100), (100, 130)]
+    assert said[0].startswith("vectors: 130 of 130 rows")
+    assert len(open_index(tmp_path)) == 130
