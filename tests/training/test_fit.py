@@ -175,6 +175,43 @@ def test_photos_of_too_few_places_are_refused(folder, tiny_model_folder, tmp_pat
         )
 
 
+def test_a_model_of_street_photos_is_fitted_alike(folder, tmp_path):
+    """A CLIP tower and a gallery of places, as GeoCLIP has them."""
+    pytest.importorskip("transformers")
+    from graticule.alignment.geoclip import GeoClipAlignment, GeoClipAlignmentConfig
+    from graticule.encoders.clip import ClipEncoder, ClipEncoderConfig
+    from graticule.model import ModelConfig
+    from graticule.retrieval.gallery import Gallery
+    from graticule.tokens.gallery import GalleryCellModelConfig
+
+    torch.manual_seed(0)
+    encoder = ClipEncoderConfig(size=28, patch=14, hidden=16, feed_forward=32, layers=2, heads=2, width=12)
+    alignment = GeoClipAlignmentConfig(
+        feature_width=12, sigmas=(1.0, 8.0), frequencies=8, hidden=16, layers=1, width=8
+    )
+    heads = GeoClipAlignment(alignment).eval()
+    lat_lon = torch.rand(50, 2, dtype=torch.float64) * 90
+    config = ModelConfig(
+        name="tiny-geoclip",
+        domain="tests",
+        purpose="tests",
+        licence="MIT",
+        encoder=encoder,
+        alignment=alignment,
+        gallery_cells=GalleryCellModelConfig(),
+        gallery_of="places",
+        gallery_rows=len(lat_lon),
+    )
+    base = Model(
+        config, ClipEncoder(encoder).eval(), heads, Gallery(lat_lon, heads.locations(lat_lon).detach())
+    )
+    base.save(tmp_path / "base", card="A card.", packing=fitting.PACKING)
+    assert fit_folder(folder, tmp_path / "mine", encoder=str(tmp_path / "base"), report=lambda line: None)
+    [result] = Geolocator.load(tmp_path / "mine").locate([folder / "0001.png"])
+    assert isinstance(result, Prediction)
+    assert "MIT for what comes from tiny-geoclip" in (tmp_path / "mine/MODEL_CARD.md").read_text()
+
+
 # --- The parts -----------------------------------------------------------------------------------------------
 
 
