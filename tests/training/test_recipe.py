@@ -19,7 +19,7 @@ class Recipe(BaseModel):
 
     steps: int = 10
     rate: float = 1e-3
-    inner: Inner = Inner()
+    inner: Inner = Inner(name="own")
 
 
 def test_options_win_over_the_file_and_the_file_over_defaults(tmp_path):
@@ -31,9 +31,16 @@ def test_options_win_over_the_file_and_the_file_over_defaults(tmp_path):
     assert read_recipe(Recipe, None, {"steps": None, "inner": {"name": None}}) == Recipe()
 
 
+def test_what_is_not_named_is_as_the_recipe_has_it(tmp_path):
+    path = tmp_path / "recipe.yaml"
+    path.write_text("inner:\n  strength: 1\n")
+    assert read_recipe(Recipe, path, {}).inner == Inner(name="own", strength=1)
+    assert read_recipe(Recipe, None, {"inner": {"strength": 2}}).inner == Inner(name="own", strength=2)
+
+
 def test_what_is_overlaid_stays_as_it_was():
     settings = {"a": {"b": 1, "c": 2}}
-    assert overlaid(settings, {"a": {"b": 3}, "d": {"e": None}}) == {"a": {"b": 3, "c": 2}}
+    assert overlaid(settings, {"a": {"b": None}, "d": {"e": 4}}) == {"a": {"b": None, "c": 2}, "d": {"e": 4}}
     assert settings == {"a": {"b": 1, "c": 2}}
 
 

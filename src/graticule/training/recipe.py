@@ -31,8 +31,10 @@ def checked(recipe: type[Recipe], settings: dict[str, Any]) -> Recipe:
 def read_recipe(recipe: type[Recipe], path: Path | None, given: Mapping[str, Any]) -> Recipe:
     """The recipe of a YAML file, with what was given on the command line put in its place.
 
+    What neither names, at any depth, is as the recipe has it by default.
+
     Args:
-        recipe: its class, whose defaults hold where nothing is said.
+        recipe: its class.
         path: the file; None: there is none.
         given: name -> value, at any depth; None: not given.
 
@@ -40,16 +42,26 @@ def read_recipe(recipe: type[Recipe], path: Path | None, given: Mapping[str, Any
         ConfigError: the file can't be read, or a setting makes no sense.
         MissingExtraError: pyyaml is not installed.
     """
-    return checked(recipe, overlaid({} if path is None else _settings(path), given))
+    defaults = {
+        name: field.default.model_dump(mode="json")
+        for name, field in recipe.model_fields.items()
+        if isinstance(field.default, BaseModel)
+    }
+    settings = overlaid(defaults, {} if path is None else _settings(path))
+    return checked(recipe, overlaid(settings, _said(given)))
 
 
 def overlaid(settings: Any, other: Any) -> Any:
-    """`settings` with what `other` names put in its place, at any depth; what is None there is not named."""
-    if not isinstance(other, Mapping):
-        return other
-    under = settings if isinstance(settings, Mapping) else {}
-    over = {name: overlaid(under.get(name), value) for name, value in other.items() if value is not None}
-    return {**under, **{name: value for name, value in over.items() if value != {}}}
+    """`settings` with what `other` names put in its place, at any depth."""
+    if isinstance(settings, Mapping) and isinstance(other, Mapping):
+        return {**settings, **{name: overlaid(settings.get(name), value) for name, value in other.items()}}
+    return other
+
+
+def _said(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What was given, without what was not."""
+    parts = {name: _said(part) if isinstance(part, Mapping) else part for name, part in given.items()}
+    return {name: part for name, part in parts.items() if part is not None and part != {}}
 
 
 def _settings(path: Path) -> dict[str, Any]:
