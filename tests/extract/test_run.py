@@ -95,6 +95,21 @@ def test_no_setting_of_a_run_changes_a_bit(extract, tmp_path, whole, contents, s
     assert contents(tmp_path / "other") == whole
 
 
+@pytest.mark.parametrize("settings", [{"ahead": 1}, {"ahead": 99}, {"stop_after_s": 0}])
+def test_blocks_have_the_shape_that_the_rows_say(extract, tmp_path, monkeypatch, settings):
+    encode, sizes = shard._encode, []
+
+    def told(encoder, decoded):
+        sizes.append(len(decoded))
+        return encode(encoder, decoded)
+
+    monkeypatch.setattr(shard, "BLOCK", 4)
+    monkeypatch.setattr(shard, "_encode", told)
+    while not extract(tmp_path, shard_rows=10, **settings).finished:
+        pass
+    assert sizes == [4, 4, 2, 4, 4, 2, 1]
+
+
 def test_neither_threads_nor_what_is_refused_beside_it_changes_a_picture(
     extract, tmp_path, own_pictures, monkeypatch
 ):

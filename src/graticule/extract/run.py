@@ -69,8 +69,8 @@ def extract(
 ) -> Outcome:
     """Encode a source's pictures into shards of float16 features with their records.
 
-    What is finished is kept, and what is there is held against what is asked for. The features depend on the source,
-    the encoder and the row alone.
+    What is finished is kept, and what is there is held against what is asked for. How the work is done (`ahead`,
+    `engine`, `workers`, interruptions) changes no bit of the features.
 
     Args:
         source: a name of `graticule.registry.SOURCES`.

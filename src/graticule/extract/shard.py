@@ -28,7 +28,7 @@ from graticule.store import write_whole
 
 __all__ = ["AHEAD", "BLOCK", "Shard", "extract_shard"]
 
-BLOCK: Final = 64
+BLOCK: Final = 32
 """Pictures the encoder gets together.
 
 Matrix products round differently for another number of rows. A picture's block and place in it follow from its row
@@ -83,9 +83,28 @@ def extract_shard(
     plan = read_plan(folder)
     encoder = _opened(plan.encoder, plan.encoder_digest)
     table = read_rows(folder, number)
-    root = Path(plan.path)
     rows = table.to_pylist()
-    features = torch.empty(len(rows), plan.width, dtype=torch.float16)
+    features, errors = _features(encoder, Path(plan.path), rows, ahead, workers, progress)
+    kept = np.array([place not in errors for place in range(len(rows))])
+    with writing(folder):
+        _write(shard_path(folder, number), table.filter(kept), features[torch.from_numpy(kept)])
+    refused = [
+        {"row": rows[place]["row"], "id": rows[place]["id"], "error": error}
+        for place, error in errors.items()
+    ]
+    return Shard(number, int(kept.sum()), refused, time.monotonic() - began)
+
+
+def _features(
+    encoder: ImageEncoder,
+    root: Path,
+    rows: list[dict[str, Any]],
+    ahead: int,
+    workers: int | None,
+    progress: Callable[[int], None],
+) -> tuple[torch.Tensor, dict[int, str]]:
+    """(N, F) float16, and the places in `rows` whose features mean nothing, with why."""
+    features = torch.empty(len(rows), encoder.width, dtype=torch.float16)
     errors: dict[int, str] = {}
     batches = decode_batches(
         rows,
@@ -99,24 +118,18 @@ def extract_shard(
     first = 0
     with closing(batches):
         for batch in batches:
-            block = features[first : first + len(batch)]
-            block.copy_(_encode(encoder, [decoded for _, decoded in batch]))
-            for place, (row, decoded) in enumerate(batch):
+            block = _encode(encoder, [decoded for _, decoded in batch])
+            finite = block.isfinite().all(1).tolist()
+            features[first : first + len(batch)] = block
+            for place, (row, decoded) in enumerate(batch, start=first):
                 if isinstance(decoded, PictureError):
                     _see_that_it_is_there(root, row, decoded)
-                    errors[first + place] = str(decoded)
-                elif not block[place].isfinite().all():
-                    errors[first + place] = f"{_name(row)}: its features are beyond the numbers of float16."
+                    errors[place] = str(decoded)
+                elif not finite[place - first]:
+                    errors[place] = f"{_name(row)}: its features are beyond the numbers of float16."
             first += len(batch)
             progress(first)
-    kept = np.array([place not in errors for place in range(len(rows))])
-    with writing(folder):
-        _write(shard_path(folder, number), table.filter(kept), features[torch.from_numpy(kept)])
-    refused = [
-        {"row": rows[place]["row"], "id": rows[place]["id"], "error": error}
-        for place, error in errors.items()
-    ]
-    return Shard(number, int(kept.sum()), refused, time.monotonic() - began)
+    return features, errors
 
 
 @lru_cache(maxsize=1)
