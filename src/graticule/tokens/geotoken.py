@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from graticule.earth.cells import TokenScheme
 from graticule.earth.sphere import unit_vectors
 from graticule.tokens.dropout import Dropout, dropout
+from graticule.tokens.linear import Linear
 from graticule.tokens.query import Neighbours, Query
 
 __all__ = ["DecoderState", "GeoToken", "GeoTokenConfig"]
@@ -151,9 +152,9 @@ class Attention(nn.Module):
         super().__init__()
         self.heads = config.heads
         self.dropout = config.dropout
-        self.query = nn.Linear(config.d_model, config.d_model)
-        self.key_value = nn.Linear(config.d_model, 2 * config.d_model)
-        self.out = nn.Linear(config.d_model, config.d_model)
+        self.query = Linear(config.d_model, config.d_model)
+        self.key_value = Linear(config.d_model, 2 * config.d_model)
+        self.out = Linear(config.d_model, config.d_model)
 
     def _split(self, x: Tensor) -> Tensor:
         return x.reshape(*x.shape[:-1], self.heads, x.shape[-1] // self.heads).transpose(-2, -3)
@@ -270,10 +271,10 @@ class Residual(nn.Module):
 def feed_forward(config: GeoTokenConfig) -> nn.Sequential:
     """The position-wise layer: ReLU as published, GELU in the compact design."""
     return nn.Sequential(
-        nn.Linear(config.d_model, config.feed_forward),
+        Linear(config.d_model, config.feed_forward),
         nn.GELU() if config.design == "compact" else nn.ReLU(),
         Dropout(config.dropout),
-        nn.Linear(config.feed_forward, config.d_model),
+        Linear(config.feed_forward, config.d_model),
     )
 
 
@@ -348,7 +349,7 @@ class DecoderBlock(nn.Module):
 
 def projection(width: int, d_model: int) -> nn.Sequential:
     """A vector into the model: Linear, ReLU, Linear (GeoToken, sec. III)."""
-    return nn.Sequential(nn.Linear(width, d_model), nn.ReLU(), nn.Linear(d_model, d_model))
+    return nn.Sequential(Linear(width, d_model), nn.ReLU(), Linear(d_model, d_model))
 
 
 class PaperMemory(nn.Module):
@@ -394,7 +395,7 @@ class PlaceEmbedding(nn.Module):
         super().__init__()
         # At octave k a cycle spans 2 pi / 2**k radians, four level-k cells: the last tell cells apart.
         self.octaves = config.levels[-1] + 2
-        self.linear = nn.Linear(2 * 3 * self.octaves, config.d_model)
+        self.linear = Linear(2 * 3 * self.octaves, config.d_model)
 
     def forward(self, lat_lon: Tensor) -> Tensor:
         """`(..., 2)` float64 degrees to `(..., d)`."""
@@ -414,7 +415,7 @@ class CompactMemory(nn.Module):
         self.project = nn.ModuleDict({n: projection(w, d_model) for n, w in config.vectors.items()})
         self.kind = nn.Embedding(len(config.vectors), d_model)
         self.rank = nn.Embedding(max(config.neighbours, 1), d_model)
-        self.similarity = nn.Linear(2 * SIMILARITY_OCTAVES, d_model)
+        self.similarity = Linear(2 * SIMILARITY_OCTAVES, d_model)
         self.token = nn.Embedding(sum(scheme.vocabulary), d_model)
         self.place = PlaceEmbedding(config)
         self.dropout = Dropout(config.dropout)
@@ -510,7 +511,7 @@ class GeoToken(nn.Module):
         self.dropout = Dropout(config.dropout)
         self.decoder = nn.ModuleList(DecoderBlock(config) for _ in range(config.decoder_layers))
         self.norm = nn.LayerNorm(d_model) if compact else nn.Identity()
-        self.heads = nn.ModuleList(nn.Linear(d_model, size) for size in self.scheme.vocabulary)
+        self.heads = nn.ModuleList(Linear(d_model, size) for size in self.scheme.vocabulary)
         self.register_buffer("offsets", torch.tensor(self.scheme.offsets), persistent=False)
         weights = torch.linspace(*config.position_weights, self.scheme.length)
         self.register_buffer("position_weights", weights / weights.sum(), persistent=False)
