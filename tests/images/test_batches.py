@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from graticule.errors import PictureError
-from graticule.images.batches import read_batches, walk
+from graticule.images.batches import decode_batches, read_batches, walk
+from graticule.images.open import open_picture
 
 
 @pytest.fixture
@@ -104,3 +105,28 @@ def test_an_encoder_may_prepare_pictures_itself(tmp_path):
     assert seen == [(900, 600)], "at full size, not as small as the JPEG decoder can make it"
     assert (pixels == 7).all()
     assert isinstance(refused, PictureError)
+
+
+def test_pictures_need_not_be_files(folder):
+    """Whatever opens to a picture is decoded, in order, and no more of it at once than was asked for."""
+    data = [path.read_bytes() for path in walk(folder)]
+    data[4] = b"no picture"
+    opened = []
+
+    def open_item(number, shortest):
+        opened.append(number)
+        assert shortest == 16
+        return open_picture(data[number], name=f"number {number}", shortest=shortest)
+
+    batches = decode_batches(range(20), open_item, 8, batch_size=6, ahead=9, workers=2)
+    first = next(batches)
+    assert sorted(opened) == list(range(len(opened)))
+    assert len(opened) <= 9
+    rest = [item for batch in batches for item in batch]
+    for number, (item, outcome) in enumerate(first + rest):
+        assert item == number
+        if number == 4:
+            assert str(outcome).startswith("number 4:")
+        else:
+            assert (outcome[0] == number).all()
+    assert sorted(opened) == list(range(20))
