@@ -17,6 +17,7 @@ import json
 import os
 import platform
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,9 @@ from graticule.decoding.select.probability import LogProbability
 from graticule.decoding.select.reward import Reward
 from graticule.decoding.select.risk import MinimumRisk
 from graticule.decoding.select.similarity import Similarity
+from graticule.earth.distance import haversine_km
 from graticule.evaluation.selection import TRAVERSALS, Pool, compare, fit_fusion, pool, selection_table
+from graticule.locator import answers
 from graticule.model import Model
 from graticule.store import write_whole
 from graticule.tokens.reward import RewardModel
@@ -75,7 +78,12 @@ def main() -> None:
             fusions[name] = fit_fusion(made["validation"], model=model.config.name, fitted_on=fitted_on)
             pools[name] = made["test"].with_fusion(fusions[name])
         print(f"{name}: {time.monotonic() - start:.0f} s")
-    rows = compare(pools)
+    features, lat_lon = seen["test"]
+    whole = {
+        "all of a beam": replace(model, calibration=None),
+        "all of a beam, calibrated (as `locate` answers)": model,
+    }
+    rows = compare(pools, {name: away_km(version, features, lat_lon) for name, version in whole.items()})
 
     reward = selectors.get("reward")
     report = {
@@ -97,6 +105,13 @@ def main() -> None:
     table = f"{options.views:,} test views:\n\n{selection_table(rows)}"
     write_whole(options.document, f"{before}{BEGIN}\n{table}\n{END}{after}".encode())
     print(table)
+
+
+def away_km(model: Model, features: Tensor, lat_lon: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How far off the answers are that the whole density gives (B,)."""
+    parts = torch.split(features, 256)
+    points = np.concatenate([answers(model, model.query_of_features(part)) for part in parts])
+    return haversine_km(*points.T, *lat_lon.T)
 
 
 def named_selectors(model: Model, reward: Path | None) -> dict[str, Selector]:

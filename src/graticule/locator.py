@@ -24,6 +24,7 @@ from graticule.encoders.contract import ImageEncoder
 from graticule.errors import ConfigError, ModelFormatError, PictureError
 from graticule.images.batches import read_batches, walk
 from graticule.model import Model
+from graticule.precision import Precision, in_precision
 from graticule.prediction import MASS, Candidate, NotSure, Prediction, Refusal, Result
 from graticule.registry import OFFERS
 from graticule.store import ModelFolder, installed_models, shipped_models
@@ -102,14 +103,19 @@ class Geolocator:
         self._encoder: ImageEncoder = model.encoder if faster is None else faster()
 
     @classmethod
-    def load(cls, name_or_folder: str | Path) -> Geolocator:
+    def load(cls, name_or_folder: str | Path, *, precision: Precision = "float32") -> Geolocator:
         """A shipped or installed model by name, or a model folder by path.
+
+        Args:
+            name_or_folder: which.
+            precision: what products are computed in; less is sooner where the processor has instructions for it.
 
         Raises:
             ModelNotFoundError: there is no such model.
             ModelFormatError: its files are damaged, or do not belong together.
+            ConfigError: the precision would change the model's answers.
         """
-        return cls(Model.open(name_or_folder))
+        return cls(in_precision(Model.open(name_or_folder), precision))
 
     @property
     def name(self) -> str:
@@ -331,22 +337,22 @@ def _candidates(
         depth[(density.mass * (density.levels >= level)).sum(axis=1) >= enough] = d
     shown: list[tuple[Candidate, ...]] = [()] * len(enough)
     for d in np.unique(depth):
-        cells, shares = density.best_cells(scheme.levels[d], top_k)
-        for row in np.flatnonzero(depth == d):
-            real = shares[row] > 0
-            shown[row] = _described(cells[row][real], shares[row][real], mask)
+        rows = np.flatnonzero(depth == d)
+        cells, shares = (part[rows] for part in density.best_cells(scheme.levels[d], top_k))
+        real = shares > 0
+        places = np.full((*real.shape, 2), np.nan)
+        if real.any():
+            # Of a cell across the border, the place is one in the region.
+            found = cells[real]
+            places[real] = np.stack(s2.centres(found), -1) if mask is None else mask.region.points(found)[0]
+        for row, there, where, ids, held in zip(rows, real, places, cells, shares, strict=True):
+            shown[row] = tuple(
+                Candidate(lat, lon, share, s2.hex_token(cell))
+                for (lat, lon), share, cell in zip(
+                    where[there].tolist(), held[there].tolist(), ids[there].tolist(), strict=True
+                )
+            )
     return shown
-
-
-def _described(
-    cells: NDArray[np.uint64], shares: NDArray[np.float64], mask: CellMask | None
-) -> tuple[Candidate, ...]:
-    # Of a cell across the border, the place is one in the region.
-    places = np.stack(s2.centres(cells), axis=-1) if mask is None else mask.region.points(cells)[0]
-    return tuple(
-        Candidate(float(lat), float(lon), float(share), s2.hex_token(int(cell)))
-        for (lat, lon), share, cell in zip(places, shares, cells, strict=True)
-    )
 
 
 def _doubt(min_confidence: float | None, confidence_km: float | None) -> Callable[[Prediction], Prediction]:

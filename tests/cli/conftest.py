@@ -19,7 +19,7 @@ class FakeGeolocator:
     asked: ClassVar[list] = []
 
     @classmethod
-    def load(cls, name):
+    def load(cls, name, **options):
         if name != "orbit":
             raise ModelNotFoundError(f"{name}: no such model. The models are: orbit.")
         return cls()

@@ -53,7 +53,7 @@ def test_version(run):
 
 
 def raising(error):
-    def load(_):
+    def load(_, **options):
         raise error
 
     return load

@@ -110,6 +110,12 @@ def locate(
             metavar="VARIABLE", help="The environment variable that holds the key.", rich_help_panel=CHOOSING
         ),
     ] = None,
+    precision: Annotated[
+        Literal["float32", "bfloat16", "int8"],
+        typer.Option(
+            help="What products are computed in: rounded is sooner, and refused where it would change the answers."
+        ),
+    ] = "float32",
     format: Annotated[
         Literal["table", "jsonl", "csv", "geojson"], typer.Option(help="What is written.")
     ] = "table",
@@ -137,7 +143,7 @@ def locate(
     from graticule.locator import Geolocator
     from graticule.store import default_model
 
-    geolocator = Geolocator.load(model or default_model())
+    geolocator = Geolocator.load(model or default_model(), precision=precision)
     asked = None
     if judge is not None and judge_model is not None:
         asked = JudgeConfig(url=judge, model=judge_model, mode=judge_mode, api_key_env=judge_key)

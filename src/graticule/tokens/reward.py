@@ -1,7 +1,9 @@
 """The reward model: a GeoToken that reads a finished place and says whether it is near the truth.
 
 Source: GeoToken (arXiv 2511.01082), sec. III-C. The decoder reads [start, y0 .. y_T-1]; its last state goes through
-Linear, ReLU, Linear to two logits.
+Linear, ReLU, Linear to two logits. Here the logit of near also gets a learned multiple of the place's own
+log-probability, read off the same states: without it the network tells easy pictures from hard ones, and not the places
+of one picture from each other.
 """
 
 from __future__ import annotations
@@ -50,18 +52,16 @@ class RewardModel(nn.Module):
         super().__init__()
         self.config = config
         self.geotoken = GeoToken(config.geotoken.model_copy(update=_WITHOUT_DROPOUT))
-        # It chooses no tokens.
-        self.geotoken.heads = nn.ModuleList()
         self.judge = nn.Sequential(
             nn.Linear(config.geotoken.d_model, config.hidden), nn.ReLU(), nn.Linear(config.hidden, 2)
         )
+        self.own_weight = nn.Parameter(torch.ones(()))
 
     @classmethod
     def from_geotoken(cls, geotoken: GeoToken, *, near_km: float, hidden: int = 2048) -> RewardModel:
         """Start from a copy of a trained GeoToken, which itself is left alone."""
         reward = cls(RewardConfig(geotoken=geotoken.config, near_km=near_km, hidden=hidden))
-        weights = {n: t for n, t in geotoken.state_dict().items() if not n.startswith("heads.")}
-        reward.geotoken.load_state_dict(weights)
+        reward.geotoken.load_state_dict(geotoken.state_dict())
         return reward
 
     @property
@@ -79,7 +79,13 @@ class RewardModel(nn.Module):
         Returns:
             `(B, W, 2)`.
         """
-        return cast(Tensor, self.judge(self.geotoken.hidden(query, tokens)[..., -1, :]))
+        states = self.geotoken.hidden(query, tokens)
+        logits = cast(Tensor, self.judge(states[..., -1, :])).float()
+        own = [
+            F.log_softmax(head(states[..., t, :]).float(), dim=-1).gather(-1, tokens[..., t : t + 1])
+            for t, head in enumerate(self.geotoken.heads)
+        ]
+        return logits + torch.cat([torch.zeros_like(own[0]), self.own_weight * sum(own)], dim=-1)
 
     def loss(self, query: Query, tokens: Tensor, *, near: Tensor, counts: Tensor) -> Tensor:
         """Cross-entropy a sample, in nats.
