@@ -32,7 +32,22 @@ def test_help_imports_nothing_heavy():
 
 
 @pytest.mark.parametrize(
-    "command", ["locate", "evaluate", "demo", "models list", "orbit render", "train orbit"]
+    "command",
+    [
+        *(
+            "locate",
+            "evaluate",
+            "extract",
+            "index",
+            "align",
+            "fit",
+            "reward",
+            "calibrate",
+            "variogram",
+            "demo",
+        ),
+        *("models list", "orbit render", "data check", "train orbit", "train geotoken"),
+    ],
 )
 def test_every_command_explains_itself(run, command):
     status, out, _ = run(*command.split(), "--help")

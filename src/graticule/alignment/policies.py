@@ -127,7 +127,7 @@ def pairs_of(features: Tensor, lat_lon: Tensor, queued: tuple[Tensor, Tensor] | 
     points = unit_vectors(places.double())
     # By squares of differences, not as 2 - 2 cos, which loses the short distances.
     chord = torch.cdist(points[:batch], points, compute_mode="donot_use_mm_for_euclid_dist")
-    negative = torch.ones(batch, len(places), dtype=torch.bool)
+    negative = torch.ones(batch, len(places), dtype=torch.bool, device=looks.device)
     negative.fill_diagonal_(fill_value=False)
     return Pairs(
         distance_km=((chord.float() / 2).clamp(max=1).asin() * (2 * EARTH_RADIUS_KM)),

@@ -72,8 +72,10 @@ def test_the_command_says_what_leaves_first_and_what_fell_back(tiny_model_folder
     server.behaviours = [("says", '{"choice": 1}'), ("fails", 400)]
     with pytest.raises(SystemExit) as leaving:
         main(
-            ["locate", *map(str, pictures[:2]), "--model", str(tiny_model_folder), "--judge", server.url]
-            + ["--judge-model", "eye", "--format", "jsonl"]
+            [
+                *("locate", *map(str, pictures[:2]), "--model", str(tiny_model_folder)),
+                *("--judge", server.url, "--judge-model", "eye", "--format", "jsonl"),
+            ]
         )
     said = capsys.readouterr()
     assert leaving.value.code in (0, None)
