@@ -2,18 +2,22 @@
 
 import hashlib
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from graticule.decoding.calibration import Calibration
 from graticule.errors import ConfigError, InputError
+from graticule.evaluation.calibration import fit, observe
 from graticule.locator import Geolocator
 from graticule.model import Model
 from graticule.prediction import Prediction, Refusal
 from graticule.training import fit as fitting
 from graticule.training.fit import fit_folder
+from graticule.training.fit_calibration import calibrate_on_few
 from graticule.training.fit_choice import Part, candidates
 from graticule.training.heads import HeadTask, head_training
 from graticule.training.loop import train
@@ -154,7 +158,7 @@ def test_a_table_says_where_instead_of_exif(views, folder, tiny_model_folder, tm
         stop_after_s=0.0,
     )
     assert "240 of 242 photos have a place" in told[0]
-    assert "2 not used: not named in truth.csv" in told[0]
+    assert "2 not used: not named in the table of places" in told[0]
 
 
 def test_too_few_photos_are_refused_before_anything_is_written(folder, tmp_path):
@@ -254,6 +258,33 @@ def test_what_knows_the_photos_places_is_chosen(tiny_model, views):
     best = min(found, key=lambda candidate: candidate.nats)
     assert best.model.config.gallery_of == "pictures"
     assert best.nats < found[0].nats
+
+
+def test_a_calibration_that_harms_other_photos_is_not_kept(tiny_model, views, monkeypatch):
+    """As when half of a few photos, all of them answered rightly, call for certainty."""
+
+    def certain(*args, **kwargs):
+        return fit(*args, **kwargs).model_copy(update={"temperatures": (0.05,) * 8, "blend": None})
+
+    monkeypatch.setattr("graticule.training.fit_calibration.fit", certain)
+    learning, held = parts(tiny_model, views)
+    found = list(candidates(tiny_model, tiny_model.alignment, learning, held, name="mine", photos="trip"))
+    model = found[1].model
+    had = Calibration.none(model.cell_model).model_copy(update={"temperatures": (1.5,) * 8})
+    assert calibrate_on_few(replace(model, calibration=had), held).temperatures == (1.5,) * 8
+    kept = calibrate_on_few(model, held)
+    assert kept.temperatures == (1.0,) * 8
+    assert (kept.model, kept.pictures) == ("mine", len(held))
+    fair = observe(kept, model.cell_model, model.query_of_features(held.features), lat_lon=held.lat_lon)
+    assert np.mean(fair.distance_km <= fair.radius_km[:, 89]) >= 0.9, "its circles hold what they say"
+
+
+def test_a_calibration_that_holds_for_other_photos_is_kept(tiny_model, views):
+    learning, held = parts(tiny_model, views)
+    found = list(candidates(tiny_model, tiny_model.alignment, learning, held, name="mine", photos="trip"))
+    kept = calibrate_on_few(found[1].model, held)
+    assert kept.temperatures != (1.0,) * 8
+    assert kept.model == "mine"
 
 
 def test_shards_that_are_there_are_not_made_again(tiny_model, folder, tmp_path, monkeypatch):

@@ -28,13 +28,12 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 
 from graticule.errors import ConfigError, InputError
-from graticule.evaluation.calibration import fit as fit_calibration
 from graticule.evaluation.comparison import paired_difference
 from graticule.evaluation.markdown import method_table
 from graticule.evaluation.report import judge_features
-from graticule.locator import BEAM_WIDTH
 from graticule.model import Model
 from graticule.store import ModelFolder, Packing, default_model, make_folder, write_whole
+from graticule.training.fit_calibration import calibrate_on_few
 from graticule.training.fit_card import fit_card, verdict
 from graticule.training.fit_choice import Part, candidates
 from graticule.training.heads import HeadTask, head_training
@@ -121,7 +120,7 @@ def fit_folder(
     best = min(found, key=lambda candidate: candidate.nats)
     report("\n".join(f"  {candidate.nats:.2f} nats per km2: {candidate.words}" for candidate in found))
     report(f"chosen: {best.words}")
-    model = _calibrated(best.model, calibration)
+    model = replace(best.model, calibration=calibrate_on_few(best.model, calibration))
 
     judged, unfitted = (
         judge_features(either, test.features, test.lat_lon, pictures=f"photos of {folder.resolve().name}")
@@ -145,22 +144,6 @@ def fit_folder(
     write_whole(run / "report.json", json.dumps(results, indent=2).encode())
     model.save(out, card=card, packing=PACKING)
     return True
-
-
-def _calibrated(model: Model, part: Part) -> Model:
-    """The model with a calibration fitted on these photos, in an order that means nothing."""
-    order = np.random.default_rng(0).permutation(len(part))
-    fitted = fit_calibration(
-        model.cell_model,
-        model.query_of_features(part.features[order]),
-        lat_lon=part.lat_lon[order],
-        name=model.config.name,
-        fitted_on=f"{len(part)} of one's own photos",
-        alignment=model.alignment,
-        mass=1.0,  # the density that a search of this width has seen
-        width=BEAM_WIDTH,
-    )
-    return replace(model, calibration=fitted)
 
 
 def _tuned(

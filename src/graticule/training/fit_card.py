@@ -36,7 +36,7 @@ The model {base} as it is, on the same photos:
 
 {base_table}
 
-{verdict}
+{verdict} The true places are worth {nats} nats per km2 to it, and {base_nats} to {base}: the less the better.
 
 **How sure it is.** Calibrated on the photos to choose and calibrate by. Of the photos to be judged by:
 
@@ -98,6 +98,8 @@ def fit_card(
         table=method_table(judged),
         base_table=method_table(unfitted),
         verdict=verdict(difference, base.name),
+        nats=_nats(judged),
+        base_nats=_nats(unfitted),
         coverage=_coverage(judged["probabilities"]["calibrated"]["coverage"]),
         judged=difference.count,
         licence=base.licence,
@@ -112,6 +114,12 @@ def verdict(difference: Comparison, base: str) -> str:
     if not score.clear_of_zero:
         return f"On these {difference.count} photos it can't be told from {base} ({told})."
     return f"It is {'better' if score.value > 0 else 'WORSE'} than {base} ({told})."
+
+
+def _nats(report: Mapping[str, Any]) -> str:
+    """Under the calibration, if there is one."""
+    worth = report["probabilities"]
+    return figure(worth.get("calibrated", worth["raw"])["nll"], digits=2)
 
 
 def _coverage(rows: Sequence[Mapping[str, Any]]) -> str:

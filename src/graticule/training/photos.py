@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from graticule.data.truth import read_truth
+from graticule.data.truth import Truth, read_truth
 from graticule.errors import InputError
 from graticule.images.batches import walk
-from graticule.images.exif import read_exif
+from graticule.images.exif import ExifReading, read_exif
 
 __all__ = ["Photos", "read_photos"]
 
@@ -70,33 +70,33 @@ def read_photos(folder: Path, truth: Path | None = None) -> Photos:
     files = walk(folder)
     if files == [folder]:
         raise InputError(f"{folder}: holds no pictures; name the folder with your photos.")
-    named = None
-    if truth is not None:
-        named = {row.path: (row.latitude, row.longitude) for row in read_truth(truth, folder)}
-        # A row may name a file that a walk passes over; one that is missing is told as such when it is read.
-        files = sorted({*files, *named})
-    places: dict[Path, tuple[float, float]] = {}
-    days: dict[Path, date | None] = {}
+    named = None if truth is None else {row.path: row for row in read_truth(truth, folder)}
+    found: dict[Path, tuple[tuple[float, float], date | None]] = {}
     unusable: dict[Path, str] = {}
-    for path in files:
+    for path in sorted({*files, *(named or ())}):
         reading = read_exif(path)
-        place: tuple[float, float] | None = None
-        if named is not None:
-            place = named.get(path)
-            reason = f"not named in {truth.name}" if truth is not None else ""
-            if place is not None and not path.is_file():
-                place, reason = None, "named in the table, but there is no such file"
-            elif place == (0.0, 0.0):
-                place, reason = None, "its place is (0, 0), which stands for none"
-        elif reading.latitude is not None and reading.longitude is not None:
-            place = reading.latitude, reading.longitude
+        place = _from_exif(reading) if named is None else _from_table(path, named.get(path))
+        if isinstance(place, str):
+            unusable[path] = place
         else:
-            reason = reading.problem or "no GPS in its EXIF"
-        if place is None:
-            unusable[path] = reason
-        else:
-            places[path] = place
-            days[path] = None if reading.taken_at is None else reading.taken_at.date()
-    return Photos(
-        tuple(places), np.array(list(places.values())).reshape(-1, 2), tuple(days.values()), unusable
-    )
+            found[path] = place, None if reading.taken_at is None else reading.taken_at.date()
+    places, days = [place for place, _ in found.values()], tuple(day for _, day in found.values())
+    return Photos(tuple(found), np.array(places).reshape(-1, 2), days, unusable)
+
+
+def _from_exif(reading: ExifReading) -> tuple[float, float] | str:
+    """The place, or why there is none."""
+    if reading.latitude is None or reading.longitude is None:
+        return reading.problem or "no GPS in its EXIF"
+    return reading.latitude, reading.longitude
+
+
+def _from_table(path: Path, row: Truth | None) -> tuple[float, float] | str:
+    """The place, or why there is none."""
+    if row is None:
+        return "not named in the table of places"
+    if not path.is_file():
+        return "named in the table of places, but there is no such file"
+    if row.latitude == row.longitude == 0:
+        return "its place in the table is (0, 0), which stands for none"
+    return row.latitude, row.longitude
