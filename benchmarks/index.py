@@ -14,7 +14,7 @@ lies at a region's plus its own direction, and holds a share drawn from a Pareto
 many a few. In a cluster, rows vary along 32 directions by a falling amount (one of 64 sets of directions), and a
 little along all; then they are made unit length. Queries are further draws.
 
-At 4.1 million rows it takes 9 GB of disk, and 9 GB of memory for the flat index.
+At 4.1 million rows it takes 9 GB of disk, and up to 13 GB of memory while the flat index grows.
 """
 
 from __future__ import annotations

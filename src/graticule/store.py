@@ -63,15 +63,17 @@ _DTYPES = {
 
 
 class ModelFolder:
-    """A model on disk, opened for reading: every file is checked against the manifest before it is used."""
+    """A model or an index on disk, for reading: every file is checked against the manifest before it is used."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, what: str = "model") -> None:
+        """Open a folder; `what` it is of is what messages call it."""
         self.path = path
+        self._what = what
         manifest = self._json("manifest.json")
         if manifest.get("format") != FORMAT or not isinstance(manifest.get("files"), dict):
             raise ModelFormatError(
                 f"{path / 'manifest.json'}: format {manifest.get('format')!r} is not the {FORMAT} this version "
-                "reads; use the version of Graticule that made the model, or get the model anew."
+                f"reads; use the version of Graticule that made the {what}, or get the {what} anew."
             )
         self._digests: dict[str, str] = manifest["files"]
 
@@ -129,7 +131,7 @@ class ModelFolder:
                 data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         except (OSError, ValueError) as error:
             raise ModelFormatError(
-                f"{self.path / name}: missing or unreadable; get the model anew."
+                f"{self.path / name}: missing or unreadable; get the {self._what} anew."
             ) from error
         return self._tensors(name, data, dict)
 
@@ -151,7 +153,7 @@ class ModelFolder:
             return _object((self.path / name).read_bytes(), self.path / name)
         except OSError as error:
             raise ModelFormatError(
-                f"{self.path / name}: can't be read ({error}); get the model anew."
+                f"{self.path / name}: can't be read ({error}); get the {self._what} anew."
             ) from error
 
     def _verified(self, name: str) -> bytearray:
@@ -161,7 +163,7 @@ class ModelFolder:
                 del data[file.readinto(data) :]
         except OSError as error:
             raise ModelFormatError(
-                f"{self.path / name}: missing or unreadable; get the model anew."
+                f"{self.path / name}: missing or unreadable; get the {self._what} anew."
             ) from error
         self._check(name, hashlib.sha256(data).hexdigest())
         return data
@@ -169,8 +171,8 @@ class ModelFolder:
     def _check(self, name: str, digest: str) -> None:
         if digest != self._digests.get(name):
             raise ModelFormatError(
-                f"{self.path / name}: its SHA-256 is not the manifest's: damaged, or of another model. "
-                "Get the model anew."
+                f"{self.path / name}: its SHA-256 is not the manifest's: damaged, or of another {self._what}. "
+                f"Get the {self._what} anew."
             )
 
     def _tensors(

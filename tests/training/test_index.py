@@ -127,6 +127,23 @@ def test_neighbours_are_of_other_authors(features, tmp_path):
     assert (other == -1).any()
 
 
+def test_records_of_other_rows_are_refused(features, tmp_path):
+    path = features / "shard-00000001.parquet"
+    pq.write_table(pq.read_table(path).slice(1), path)
+    with pytest.raises(InputError, match="79 records for 80 rows"):
+        index_folder(features, tmp_path / "i", neighbours=NeighbourConfig(count=5), report=quiet)
+    path.write_bytes(b"none")
+    with pytest.raises(InputError, match="records can't be read"):
+        index_folder(features, tmp_path / "i", neighbours=NeighbourConfig(count=5), report=quiet)
+
+
+def test_records_that_know_no_author_leave_nothing_out(features, tmp_path):
+    for path in features.glob("shard-*.parquet"):
+        pq.write_table(pq.read_table(path).drop_columns(["author"]), path)
+    index_folder(features, tmp_path / "i", neighbours=NeighbourConfig(count=79), report=quiet)
+    assert (read_neighbours(tmp_path / "i")[0] >= 0).all()
+
+
 def test_neighbours_can_be_added_to_an_index(features, tmp_path):
     out = tmp_path / "i"
     index_folder(features, out, report=quiet)

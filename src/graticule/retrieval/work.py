@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 __all__ = ["Pace", "file_digest", "work_folder"]
+
+try:
+    import resource
+except ImportError:  # Windows has none
+    resource = None  # type: ignore[assignment]
 
 _SILENCE_S: Final = 10
 
@@ -29,7 +35,7 @@ def file_digest(path: Path) -> str:
 
 
 class Pace:
-    """Says now and then how far a stage is, how fast it goes, and how long it will take."""
+    """Says now and then how far a stage is, how fast it goes, how long it will take, and what memory was needed."""
 
     def __init__(self, stage: str, rows: int, report: Callable[[str], None]) -> None:
         """Begin a stage over so many rows."""
@@ -47,5 +53,14 @@ class Pace:
         rate = self._done / max(now - self._began, 1e-9)
         left = (self._rows - stop) / rate / 60
         self._report(
-            f"{self._stage}: {stop:,} of {self._rows:,} rows, {rate:,.0f} a second, {left:.0f} min left"
+            f"{self._stage}: {stop:,} of {self._rows:,} rows, {rate:,.0f} a second, {left:.0f} min left{_memory()}"
         )
+
+
+def _memory() -> str:
+    """The most that this process had in memory so far, in words."""
+    if resource is None:
+        return ""
+    unit = 1 if sys.platform == "darwin" else 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return f", {peak / 1e9:.1f} GB of memory at most"

@@ -106,7 +106,7 @@ def _index(
         return False
     if neighbours is None:
         return True
-    groups = [_codes(features, column) for column in _ALIKE_COLUMNS]
+    groups = [_codes(features, column, len(records)) for column in _ALIKE_COLUMNS]
     return build_neighbours(
         out,
         neighbours,
@@ -162,20 +162,25 @@ def _vectors(features: Tensor, aligned: Callable[[Tensor], Tensor] | None) -> Te
     return torch.cat([aligned(part.float()) for part in torch.split(features, _ALIGNED_AT_ONCE)])
 
 
-def _codes(features: Path, column: str) -> Tensor | None:
-    """A number for each row's author or sequence, -1 where it is not known (N,); None: there are no records.
+def _codes(features: Path, column: str, rows: int) -> Tensor | None:
+    """A number for each row's author or sequence, -1 where it is not known (N,); None: there are no records of it.
 
     Raises:
-        InputError: the records can't be read.
+        InputError: the records can't be read, or are not those of the shards' rows.
     """
-    shards = sorted(features.glob("shard-*.safetensors"))
-    paths = [shard.with_suffix(".parquet") for shard in shards]
+    paths = [shard.with_suffix(".parquet") for shard in sorted(features.glob("shard-*.safetensors"))]
     if not any(path.exists() for path in paths):
         return None
     try:
-        read = [pq.read_table(path, columns=[column]).column(0) for path in paths]
+        if not all(column in pq.read_schema(path).names for path in paths):
+            return None
+        tables = [pq.read_table(path, columns=[column]) for path in paths]
     except (OSError, pa.ArrowException) as error:
         raise InputError(f"{features}: records can't be read ({error}); extract them again.") from error
-    chunks = [chunk for one in read for chunk in one.chunks]
-    codes = pa.chunked_array(chunks, type=pa.string()).dictionary_encode().combine_chunks().indices
+    known = pa.concat_tables(tables, promote_options="permissive").column(0).combine_chunks()
+    if len(known) != rows:
+        raise InputError(
+            f"{features}: shard-*.parquet hold {len(known)} records for {rows} rows of features; extract them again."
+        )
+    codes = known.cast(pa.string()).dictionary_encode().indices
     return torch.from_numpy(codes.fill_null(-1).to_numpy().astype("int64"))
