@@ -22,6 +22,7 @@ from graticule.tokens.geotoken import GeoTokenConfig
 from graticule.tokens.reward import RewardModel
 from graticule.training.distributed import Part
 from graticule.training.examples import gallery_widths
+from graticule.training.gallery_folder import make_gallery_model
 from graticule.training.geotoken import GeoTokenTask
 from graticule.training.geotoken_folder import GeoTokenRecipe, train_geotoken
 from graticule.training.index import index_folder
@@ -291,3 +292,20 @@ def test_a_reward_model_learns_from_the_gallery_s_own_pictures(parts, tiny_model
     best = training.gallery.vectors[training.rows[:, 0]].float()
     found = (training.alignment.images(training.features.float()) * best).sum(-1)
     torch.testing.assert_close(found, torch.ones(len(training)), atol=2e-3, rtol=0)
+
+
+def test_an_alignment_alone_makes_a_model_of_places(parts, tiny_model_folder, views_folder, tmp_path):
+    settings = {"alignment": str(parts / "alignment"), "encoder": str(tiny_model_folder)}
+    make_gallery_model(parts / "features", tmp_path / "model", places=50, **settings, report=print)
+    model = Model.open(tmp_path / "model")
+    known = read_records(parts / "features").lat_lon
+    assert len(model.gallery) == 50
+    assert {tuple(place) for place in model.gallery.lat_lon.tolist()} <= {
+        tuple(place) for place in known.tolist()
+    }
+    torch.testing.assert_close(
+        model.gallery.vectors, model.alignment.locations(model.gallery.lat_lon), atol=2e-3, rtol=0
+    )
+    assert len(list(Geolocator(model).locate([views_folder]))) == 24
+    with pytest.raises(ConfigError, match="name it with --encoder"):
+        make_gallery_model(parts / "features", tmp_path / "a", alignment=settings["alignment"])

@@ -118,3 +118,34 @@ def geotoken(
         stop_after_s=60 * minutes,
     )
     only_main(typer.echo)(f"finished: {out}" if done else "stopped; run the same command again to go on")
+
+
+@app.command()
+def gallery(
+    features: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FEATURES", exists=True, file_okay=False, help="A folder of shards of features."
+        ),
+    ],
+    *,
+    alignment: Annotated[
+        str, typer.Option(metavar="MODEL|FOLDER", help="What `graticule align` wrote, or a model.")
+    ],
+    out: Annotated[Path, typer.Option(metavar="DIR", file_okay=False, help="The model folder to write.")],
+    places: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Places it may answer with, at most; drawn from FEATURES.")
+    ] = 100_000,
+    encoder: Annotated[
+        str | None,
+        typer.Option(metavar="NAME|FOLDER", help="Whose features these are; else what extract.json names."),
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="N", help="Of the draw.")] = 0,
+) -> None:
+    """Make a model of an alignment that answers with known places, as GeoCLIP does; nothing is learned."""
+    from graticule.training.gallery_folder import make_gallery_model
+
+    make_gallery_model(
+        features, out, alignment=alignment, places=places, encoder=encoder, seed=seed, report=typer.echo
+    )
+    typer.echo(f"finished: {out}")

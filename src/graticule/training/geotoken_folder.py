@@ -16,11 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from graticule.alignment.contract import ImageLocationAlignment
 from graticule.alignment.stored import open_alignment
-from graticule.encoders.clip import ClipEncoder
 from graticule.encoders.contract import ImageEncoder
 from graticule.errors import ConfigError
-from graticule.extract.encoder import find_encoder
-from graticule.extract.plan import PLAN, read_plan
 from graticule.model import Model, ModelConfig
 from graticule.retrieval.folder import index_config
 from graticule.store import make_folder, write_whole
@@ -34,6 +31,7 @@ from graticule.training.neighboured import complete, neighboured
 from graticule.training.recipe import checked
 from graticule.training.schedule import Schedule
 from graticule.training.shards import Records, read_records, split_rows
+from graticule.training.source_encoder import source_encoder
 
 __all__ = ["GeoTokenRecipe", "train_geotoken"]
 
@@ -192,18 +190,7 @@ def _read_parts(
     alignment: str,
     encoder: str | None,
 ) -> _Parts:
-    plan = read_plan(features) if (features / PLAN).exists() else None
-    named = encoder or (plan and plan.encoder)
-    if not named:
-        raise ConfigError(
-            f"{features}: no {PLAN} names the encoder of these features; name it with --encoder."
-        )
-    digest = find_encoder(named).digest
-    if plan is not None and plan.encoder_digest != digest:
-        raise ConfigError(
-            f"{named}: not the encoder these features were made with, as {features / PLAN} tells it; name that one "
-            "with --encoder."
-        )
+    source = source_encoder(features, encoder)
     aligned, aligned_digest = open_alignment(alignment)
     asked = recipe.geotoken.get("neighbours", GeoTokenConfig.model_fields["neighbours"].default)
     pictures = neighboured(
@@ -211,9 +198,9 @@ def _read_parts(
         index,
         alignment=aligned,
         neighbours=asked,
-        encoder_digest=None if plan is None else digest,
+        encoder_digest=source.digest if source.told else None,
     )
-    opened = _open_encoder(named)
+    opened = source.open()
     geotoken = _network(recipe, pictures)
     try:
         config = ModelConfig(
@@ -229,7 +216,7 @@ def _read_parts(
         )
     except ValidationError as error:
         raise ConfigError("; ".join(found["msg"] for found in error.errors())) from error
-    together = hashlib.sha256("\n".join([records.digest, digest, aligned_digest]).encode()).hexdigest()
+    together = hashlib.sha256("\n".join([records.digest, source.digest, aligned_digest]).encode()).hexdigest()
     return _Parts(pictures, config, opened, aligned, together)
 
 
@@ -238,14 +225,6 @@ def _network(recipe: GeoTokenRecipe, pictures: Examples) -> GeoTokenConfig:
     whole = pictures.query_widths()
     near = tuple(name for name in whole if name in pictures.widths)
     return checked(GeoTokenConfig, {"vectors": whole, "neighbour_vectors": near, **recipe.geotoken})
-
-
-def _open_encoder(name: str) -> ImageEncoder:
-    """The encoder as it can be saved again."""
-    folder = Path(name)
-    if (folder / "config.json").is_file() and not (folder / "manifest.json").exists():
-        return ClipEncoder.from_folder(folder)
-    return Model.open(name).encoder
 
 
 def _same_run(run: Path, recipe: GeoTokenRecipe, parts: _Parts) -> None:
