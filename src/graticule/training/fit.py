@@ -136,6 +136,7 @@ def fit_folder(
         unusable=photos.reasons(),
         choice={candidate.words: candidate.nats for candidate in found},
         chosen=best.words,
+        own_places=best.model.gallery is not base.gallery,
         judged=results["fitted"],
         unfitted=results["base"],
         difference=difference,

@@ -18,8 +18,7 @@ _CARD = """\
 **What it is.** {domain}: the model {base} ({base_domain}), fitted to one's own photos. Answering: {chosen}. Its
 answers are estimates.
 
-**Whom to give it to.** It holds the coordinates of the photos it was fitted on, to the metre. Whoever has the folder
-can read them. Nothing was sent anywhere to make it.
+**Whom to give it to.** {privacy} Nothing was sent anywhere to make it.
 
 **Data.** {counts}. No S2 cell of level 10 (9 km wide) and no day is in two parts.{unusable}
 
@@ -43,9 +42,9 @@ The model {base} as it is, on the same photos:
 {coverage}
 
 **Limits.** The photos to be judged by are of places and days it has not seen, so its figures say how it does at such
-places. Where it has seen photos of a place it does better than they say, and knows it no better. With {judged} photos
-judged, figures are as uncertain as their intervals. It knows photos like these: taken by the same people, of the same
-parts of the world. Of others its answers mean little, and its circles are not to be trusted.
+places. Where it has seen photos of a place it does better than they say, and its circles are wider than they need be.
+With {judged} photos judged, figures are as uncertain as their intervals. It knows photos like these: taken by the same
+people, of the same parts of the world. Of others its answers mean little, and its circles are not to be trusted.
 
 **Licence.** {licence} for what comes from {base}; the rest is yours.
 
@@ -56,6 +55,12 @@ parts of the world. Of others its answers mean little, and its circles are not t
 ```
 """
 
+_HOLDS = """\
+It holds the coordinates of the photos it learned from, to the metre; so does `run/`, which may be deleted.
+Whoever has the folder can read them."""
+_HOLDS_NOT = """\
+It holds no coordinates of the photos but in `run/`, which may be deleted: the base model's gallery was kept."""
+
 
 def fit_card(
     config: ModelConfig,
@@ -65,6 +70,7 @@ def fit_card(
     unusable: Mapping[str, int],
     choice: Mapping[str, float],
     chosen: str,
+    own_places: bool,
     judged: Mapping[str, Any],
     unfitted: Mapping[str, Any],
     difference: Comparison,
@@ -79,6 +85,7 @@ def fit_card(
         unusable: why others could not be used, and how many.
         choice: candidate -> nats per km2.
         chosen: which of them.
+        own_places: whether the gallery holds places of the photos.
         judged: `Report.to_dict()` of the fitted model.
         unfitted: the same of the base.
         difference: the fitted model less the base, picture by picture.
@@ -90,6 +97,7 @@ def fit_card(
         base=base.name,
         base_domain=base.domain,
         chosen=chosen,
+        privacy=_HOLDS if own_places else _HOLDS_NOT,
         counts=counts[0].upper() + counts[1:],
         unusable="".join(f" {count} not used: {reason}." for reason, count in unusable.items()),
         choice="\n".join(
