@@ -157,7 +157,7 @@ def _write_body(
     kept = _checkpoint(work)
     if kept is None:
         lists = config.lists_of(plan.rows)
-        sample = _stored(out, plan, config.sample_of(plan.rows))
+        sample = _sample(out, plan, config.sample_of(plan.rows))
         report(f"index: {lists:,} lists and their codes are learnt from {len(sample):,} rows")
         kept = 0, train_body(sample, lists, config)
         _keep(work, *kept)
@@ -167,10 +167,10 @@ def _write_body(
         if time.monotonic() > deadline:
             _keep(work, done, body)
             return False
-        rows = np.arange(done, min(done + _BLOCK_ROWS, plan.rows))
-        body.add(_stored(out, plan, rows).numpy())
-        pace.tell(done, done + len(rows))
-        done += len(rows)
+        block = _stored(out, plan, done)
+        body.add(block.float().numpy())
+        pace.tell(done, done + len(block))
+        done += len(block)
         if done % _CHECKPOINT_ROWS == 0:
             _keep(work, done, body)
     write_whole(out / BODY, body_bytes(body))
@@ -196,11 +196,21 @@ def _keep(work: Path, rows: int, body: Any) -> None:
             older.unlink()
 
 
-def _stored(out: Path, plan: IndexPlan, rows: np.ndarray) -> Tensor:
-    """Some of the vectors, (M, D) float32; the map is let go at once, and with it the memory."""
-    shape = (plan.rows, plan.width)
-    mapped = np.memmap(out / VECTORS, np.float16, "r", offset=len(_head(plan)), shape=shape)
-    return torch.from_numpy(mapped[rows]).float()
+def _sample(out: Path, plan: IndexPlan, rows: np.ndarray) -> Tensor:
+    """Some of the vectors (M, D), by rising row numbers."""
+    parts = []
+    for start in range(0, plan.rows, _BLOCK_ROWS):
+        here = rows[(start <= rows) & (rows < start + _BLOCK_ROWS)] - start
+        parts.append(_stored(out, plan, start)[torch.from_numpy(here)])
+    return torch.cat(parts)
+
+
+def _stored(out: Path, plan: IndexPlan, start: int) -> Tensor:
+    """The block of vectors from a row on, (M, D) float16; read, as pages of a map would count as memory in use."""
+    count = min(_BLOCK_ROWS, plan.rows - start)
+    offset = len(_head(plan)) + 2 * plan.width * start
+    block = np.fromfile(out / VECTORS, np.float16, count * plan.width, offset=offset)
+    return torch.from_numpy(block.reshape(count, plan.width))
 
 
 def _head(plan: IndexPlan) -> bytes:

@@ -149,8 +149,10 @@ def train_body(sample: Tensor, lists: int, config: IvfPqIndexConfig) -> Any:
     # All of the sample is used, and few rows are no fault: faiss would drop some, or warn of it.
     body.cp.seed, body.cp.min_points_per_centroid, body.cp.max_points_per_centroid = config.seed, 1, 1 << 30
     body.pq.cp.seed, body.pq.cp.min_points_per_centroid = config.seed, 1
-    rows = np.resize(np.arange(len(sample)), max(len(sample), lists, 1 << _CODE_BITS))
-    body.train(sample.float().numpy()[rows])
+    least = max(lists, 1 << _CODE_BITS)
+    if len(sample) < least:
+        sample = sample[torch.from_numpy(np.resize(np.arange(len(sample)), least))]
+    body.train(sample.float().numpy())
     return body
 
 
