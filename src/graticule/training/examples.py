@@ -1,7 +1,7 @@
 """Pictures to learn from, each with its neighbours in a gallery.
 
 Neighbours are looked up once: by a search, for pictures that are not in the gallery, or by `graticule index`, which
-leaves out a picture's own row and its near-duplicates. A step gathers its batch from what is memory or on disk.
+leaves out a picture's own row and its near-duplicates. A step gathers its batch from what is in memory or on disk.
 """
 
 from __future__ import annotations

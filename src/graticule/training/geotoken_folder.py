@@ -20,7 +20,7 @@ from graticule.encoders.contract import ImageEncoder
 from graticule.errors import ConfigError
 from graticule.model import Model, ModelConfig
 from graticule.retrieval.folder import index_config
-from graticule.store import make_folder, write_whole
+from graticule.store import add_texts, make_folder, write_whole
 from graticule.tokens.geotoken import GeoToken, GeoTokenConfig
 from graticule.training.best import load_best
 from graticule.training.distributed import Device, is_main, join_processes, main_first, only_main
@@ -264,7 +264,9 @@ def _finish(
     with torch.no_grad():
         figures = task.validate()
     report("validation, as written: " + ", ".join(f"{name} {value:.4g}" for name, value in figures.items()))
-    model.save(out, card=_card(parts.config, recipe, counts=counts, result=result, figures=figures))
+    # The card alone is written again: the gallery can be large.
+    card = _card(parts.config, recipe, counts=counts, result=result, figures=figures)
+    add_texts(out, {"MODEL_CARD.md": card})
 
 
 _CARD = """\
