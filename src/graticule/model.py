@@ -10,10 +10,8 @@ from typing import Annotated, Any, Literal, Protocol, TypeVar
 import torch
 from pydantic import BaseModel, ConfigDict, PlainValidator, ValidationError, model_validator
 from torch import Tensor, nn
-from torch.nn import functional
 
 from graticule.alignment.contract import ImageLocationAlignment
-from graticule.alignment.spaces import SpacesAlignment
 from graticule.decoding.calibration import Calibration
 from graticule.decoding.select.fusion import Fusion
 from graticule.earth.cells import TokenScheme
@@ -24,6 +22,7 @@ from graticule.retrieval.exact import ExactIndexConfig
 from graticule.retrieval.folder import VECTORS, IndexConfig, index_config, open_gallery, save_gallery
 from graticule.retrieval.gallery import Gallery
 from graticule.store import ModelFolder, Packing, save_folder
+from graticule.tokens.assembly import end_to_end, neighbours_of, picture_vectors
 from graticule.tokens.contract import CellModel
 from graticule.tokens.gallery import GalleryCellModel, GalleryCellModelConfig
 from graticule.tokens.geotoken import GeoToken, GeoTokenConfig
@@ -82,6 +81,8 @@ class ModelConfig(BaseModel):
     """The cell model, where it is the gallery."""
     gallery_of: Literal["pictures", "places"] = "pictures"
     """What the gallery's vectors are of: pictures taken at its places, or the places themselves."""
+    gallery_spaces: tuple[str, ...] = ("location",)
+    """The spaces whose vectors the gallery's hold end to end: what is searched, and what a neighbour brings."""
     gallery_rows: int
     index: Annotated[IndexConfig, PlainValidator(INDEXES.settings)] = ExactIndexConfig()
     """Settings of the registered index that their `kind` names: what finds neighbours in the gallery."""
@@ -91,30 +92,57 @@ class ModelConfig(BaseModel):
         """How many gallery rows the cell model reads; a gallery under its own softmax reads none."""
         return 0 if self.geotoken is None else self.geotoken.neighbours
 
+    @property
+    def gallery_widths(self) -> dict[str, int]:
+        """Name and width of each of these spaces, in order."""
+        widths = _widths(self.encoder, self.alignment)
+        return {name: widths[name] for name in self.gallery_spaces}
+
     @model_validator(mode="after")
     def _belong_together(self) -> ModelConfig:
         if (self.geotoken is None) == (self.gallery_cells is None):
             raise ValueError("one cell model answers: give settings of either geotoken or gallery_cells.")
-        check_widths(self.encoder, self.alignment, self.geotoken)
+        check_widths(self.encoder, self.alignment, self.geotoken, spaces=self.gallery_spaces)
+        if self.gallery_cells is not None and self.gallery_spaces != ("location",):
+            raise ValueError("gallery_spaces: a gallery that answers itself holds location vectors alone.")
         return self
 
 
-def check_widths(encoder: EncoderConfig, alignment: AlignmentConfig, geotoken: GeoTokenConfig | None) -> None:
+def _widths(encoder: EncoderConfig, alignment: AlignmentConfig) -> dict[str, int]:
+    return {"image": encoder.width, "location": alignment.width, **getattr(alignment, "widths", {})}
+
+
+def check_widths(
+    encoder: EncoderConfig,
+    alignment: AlignmentConfig,
+    geotoken: GeoTokenConfig | None,
+    *,
+    spaces: tuple[str, ...] = ("location",),
+) -> None:
     """See that each part takes what the one before it gives.
+
+    Args:
+        encoder: gives features.
+        alignment: makes vectors of them.
+        geotoken: reads the vectors.
+        spaces: those that the gallery's vectors hold.
 
     Raises:
         ValueError: a width differs; a pydantic validator makes this an error that names the config.
     """
-    given = {"image": encoder.width, "location": alignment.width, **getattr(alignment, "widths", {})}
+    given = _widths(encoder, alignment)
     wanted = {} if geotoken is None else geotoken.vectors
     if alignment.feature_width != encoder.width or not wanted.items() <= given.items():
         raise ValueError(
             f"the encoder gives features {encoder.width} wide and the alignment vectors {alignment.width} wide, but "
             f"the alignment takes {alignment.feature_width} and geotoken {wanted}."
         )
-    if geotoken is not None and not set(geotoken.neighbour_names) <= {"location"}:
+    if not spaces or len(set(spaces)) != len(spaces) or not set(spaces) <= set(given):
+        raise ValueError(f"gallery_spaces {spaces}: name some of {', '.join(given)}, each once.")
+    if geotoken is not None and not set(geotoken.neighbour_names) <= set(spaces):
         raise ValueError(
-            f"neighbours bring location vectors only, but geotoken wants {geotoken.neighbour_names}."
+            f"the gallery holds vectors of {', '.join(spaces)} only, but geotoken wants its neighbours' "
+            f"{', '.join(geotoken.neighbour_names)}."
         )
 
 
@@ -169,23 +197,25 @@ class Model:
     @torch.inference_mode()
     def query_of_features(self, features: Tensor) -> Query:
         """(B, F) encoder features -> the query, with its neighbours looked up where GeoToken reads them."""
-        aligned = self.alignment.images(features)
-        vectors = {"image": functional.normalize(features, dim=-1), "location": aligned}
-        if isinstance(self.alignment, SpacesAlignment):
-            vectors = self.alignment.vectors(features)
+        vectors = picture_vectors(self.alignment, features)
         if not self.config.neighbours:
             return Query(vectors)
-        return Query(vectors, self.neighbours(*self.index.search(aligned, self.config.neighbours)))
+        searched = end_to_end(vectors, self.config.gallery_spaces)
+        return Query(vectors, self.neighbours(*self.index.search(searched, self.config.neighbours)))
+
+    @torch.inference_mode()
+    def searched(self, features: Tensor) -> Tensor:
+        """(B, F) encoder features -> (B, D) unit vectors as the gallery's."""
+        return end_to_end(picture_vectors(self.alignment, features), self.config.gallery_spaces)
 
     def neighbours(self, similarities: Tensor, rows: Tensor) -> Neighbours:
         """Gallery rows (B, K) as GeoToken sees them; a gallery of millions keeps no tokens of them."""
-        lat_lon = self.gallery.lat_lon[rows]
-        tokens = self.cell_model.scheme.encode(*lat_lon.flatten(0, -2).T.numpy())
-        return Neighbours(
-            vectors={"location": self.gallery.vectors[rows].float()},
+        return neighbours_of(
+            self.gallery,
+            self.cell_model.scheme,
+            widths=self.config.gallery_widths,
+            rows=rows,
             similarities=similarities,
-            lat_lon=lat_lon,
-            tokens=torch.from_numpy(tokens).view(*rows.shape, -1),
         )
 
     @torch.inference_mode()
@@ -269,16 +299,17 @@ class Model:
 
 def _gallery(folder: ModelFolder, config: ModelConfig) -> Gallery:
     """The gallery of a folder: a large one lies in one file and stays there, a small one in shards."""
+    width = sum(config.gallery_widths.values())
     if VECTORS in folder.digests:
-        return open_gallery(folder, config.index, rows=config.gallery_rows, width=config.alignment.width)
+        return open_gallery(folder, config.index, rows=config.gallery_rows, width=width)
     shards = [folder.tensors(name) for name in folder.names("gallery-")]
     if not all({"lat_lon", "vectors"} <= shard.keys() for shard in shards) or not shards:
         raise ModelFormatError(f"{folder.path}: holds no gallery of places and vectors; get the model anew.")
     gallery = Gallery.from_shards(shards)
-    if len(gallery) != config.gallery_rows or gallery.vectors.shape[1] != config.alignment.width:
+    if len(gallery) != config.gallery_rows or gallery.vectors.shape[1] != width:
         raise ModelFormatError(
             f"{folder.path}: the gallery holds {len(gallery)} rows of {gallery.vectors.shape[1]}, but config.json "
-            f"says {config.gallery_rows} of {config.alignment.width}; get the model anew."
+            f"says {config.gallery_rows} of {width}; get the model anew."
         )
     return gallery
 

@@ -15,9 +15,7 @@ from graticule.earth.cells import TokenScheme
 from graticule.errors import ConfigError
 from graticule.locator import Geolocator
 from graticule.model import Model
-from graticule.retrieval.build import Unindexed, build_index
-from graticule.retrieval.folder import IndexPlan
-from graticule.retrieval.neighbours import NeighbourConfig, build_neighbours, read_neighbours
+from graticule.retrieval.neighbours import NeighbourConfig, read_neighbours
 from graticule.tokens.geotoken import GeoTokenConfig
 from graticule.tokens.reward import RewardModel
 from graticule.training.distributed import Part
@@ -141,23 +139,16 @@ def test_neighbours_are_those_of_the_index_never_itself_or_a_twin(parts):
 
 def three_spaces(parts, folder):
     """An index of all the alignment's vectors end to end, with neighbours."""
-    alignment, records = SpacesAlignment.from_folder(parts / "alignment"), read_records(parts / "features")
-    names = ["image", "location", "text"]
-    plan = IndexPlan(
-        kind="exact",
-        rows=COUNT,
-        width=3 * WIDTH,
-        encoder_digest=None,
-        vectors="all three",
-        features="",
-        settings={"kind": "exact"},
+    done = index_folder(
+        parts / "features",
+        folder,
+        alignment=str(parts / "alignment"),
+        spaces=["image", "location", "text"],
+        neighbours=NeighbourConfig(count=15),
+        report=lambda line: None,
     )
-    source = Unindexed(
-        records.lat_lon, lambda rows: alignment.index_vectors(records.features[rows].float(), names)
-    )
-    assert build_index(source, folder, plan, report=lambda line: None)
-    assert build_neighbours(folder, NeighbourConfig(count=15), report=lambda line: None)
-    return folder, alignment, records
+    assert done
+    return folder, SpacesAlignment.from_folder(parts / "alignment"), read_records(parts / "features")
 
 
 def test_the_paper_s_settings_are_the_paper_s():
@@ -197,6 +188,36 @@ def test_the_paper_s_settings_train(parts, tmp_path):
     result = train(task, recipe.training(len(pictures)).model_copy(update={"steps": 2}), tmp_path / "run")
     assert result.finished
     assert result.step == 2
+
+
+def test_a_model_of_the_paper_s_design_tells_of_neighbours_what_training_did(
+    parts, tiny_model_folder, views_folder, tmp_path
+):
+    vectors = {"image": WIDTH, "location": WIDTH, "text": WIDTH}
+    small = {"vectors": vectors, "d_model": 16, "heads": 2, "feed_forward": 32, "encoder_layers": 1}
+    given = {"geotoken": small, "batch": 16, "accumulate": 1, "epochs": 0.4, "device": "cpu"}
+    given["validation_share"] = 0.2
+    recipe = read_recipe(GeoTokenRecipe, PAPER, given)
+    index, alignment, records = three_spaces(parts, tmp_path / "index")
+    assert run(parts, tiny_model_folder, tmp_path / "model", recipe, index=index)
+    model = Model.open(tmp_path / "model")
+    assert list(model.config.gallery_widths) == ["image", "location", "text"]
+    # A picture of the gallery, asked for again, finds itself; its vectors are those of all three spaces.
+    features = records.features[torch.tensor([50, 90])].float()
+    query = model.query_of_features(features)
+    torch.testing.assert_close(query.neighbours.similarities[:, 0], torch.ones(2), atol=2e-3, rtol=0)
+    for name, vector in alignment.vectors(features).items():
+        torch.testing.assert_close(query.neighbours.vectors[name][:, 0], vector, atol=2e-3, rtol=0)
+    torch.testing.assert_close(
+        (model.searched(features) * model.gallery.vectors[[50, 90]].float()).sum(-1),
+        torch.ones(2),
+        atol=2e-3,
+        rtol=0,
+    )
+    assert len(list(Geolocator(model).locate([views_folder]))) == 24
+    # An index of location vectors alone can't give what the paper's design reads of neighbours.
+    with pytest.raises(ConfigError, match="the gallery holds vectors of location only"):
+        run(parts, tiny_model_folder, tmp_path / "other", recipe)
 
 
 def test_parts_of_a_batch_are_the_batch(parts):

@@ -29,6 +29,13 @@ def index(
             help="Whose image vectors are indexed: a model's, or an alignment's; else the features themselves.",
         ),
     ] = None,
+    spaces: Annotated[
+        str,
+        typer.Option(
+            metavar="NAMES",
+            help="Which vectors of the alignment: location, or all it has, as in image,location,text.",
+        ),
+    ] = "location",
     kind: Annotated[
         Literal["auto", "exact", "ivfpq"],
         typer.Option(
@@ -67,6 +74,7 @@ def index(
         features,
         out,
         alignment=alignment,
+        spaces=spaces.split(","),
         kind=kind,
         neighbours=wanted,
         report=typer.echo,

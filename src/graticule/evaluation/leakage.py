@@ -116,7 +116,7 @@ def find_leaks(
     places = model.gallery.lat_lon.numpy()
     alike = None
     if model.config.gallery_of == "pictures":
-        alike = _alike(model, model.alignment.images(features), nearness.cosine)
+        alike = _alike(model, model.searched(features), nearness.cosine)
     _, km = nearest(places, lat_lon)
     return Leaks(_of_authors(places, authors, table), alike, km <= nearness.km)
 

@@ -45,7 +45,7 @@ def baselines(model: Model) -> dict[str, Method]:
 
     def vote(neighbours: int) -> Method:
         return lambda features: neighbour_vote(
-            model.alignment.images(features), model.gallery, model.index, neighbours=neighbours
+            model.searched(features), model.gallery, model.index, neighbours=neighbours
         )
 
     def retrieve(features: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ from graticule.earth.cells import TokenScheme
 from graticule.retrieval.gallery import Gallery
 from graticule.tokens.query import Neighbours
 
-__all__ = ["neighbours_of", "picture_vectors"]
+__all__ = ["end_to_end", "neighbours_of", "picture_vectors"]
 
 
 def picture_vectors(alignment: ImageLocationAlignment, features: Tensor) -> dict[str, Tensor]:
@@ -23,6 +23,11 @@ def picture_vectors(alignment: ImageLocationAlignment, features: Tensor) -> dict
     if isinstance(alignment, SpacesAlignment):
         return alignment.vectors(features)
     return {"image": functional.normalize(features, dim=-1), "location": alignment.images(features)}
+
+
+def end_to_end(vectors: Mapping[str, Tensor], names: Sequence[str]) -> Tensor:
+    """Unit vectors of some spaces as one (B, sum of their widths), as `SpacesAlignment.index_vectors` makes it."""
+    return torch.cat([vectors[name] for name in names], dim=-1) / math.sqrt(len(names))
 
 
 def neighbours_of(

@@ -15,7 +15,7 @@ from graticule.alignment.contract import ImageLocationAlignment
 from graticule.earth.cells import TokenScheme
 from graticule.errors import ConfigError
 from graticule.retrieval.gallery import Gallery
-from graticule.tokens.assembly import neighbours_of, picture_vectors
+from graticule.tokens.assembly import end_to_end, neighbours_of, picture_vectors
 from graticule.tokens.query import Query
 from graticule.training.stored import Rows
 
@@ -59,19 +59,24 @@ class Examples:
         alignment: ImageLocationAlignment,
         gallery: Gallery,
         neighbours: int,
+        widths: dict[str, int] | None = None,
     ) -> Examples:
         """Pictures that are not in the gallery, with what a search finds for each.
 
         Args:
             features: (N, F).
             lat_lon: (N, 2) degrees.
-            alignment: its image vectors are searched for.
-            gallery: holds location vectors.
+            alignment: its vectors are searched for.
+            gallery: holds such vectors.
             neighbours: K.
+            widths: name and width of each space that they hold; None: location vectors.
         """
+        widths = widths or {"location": gallery.vectors.shape[1]}
+        found = []
         with torch.no_grad():
-            parts = torch.split(features, _AT_ONCE)
-            found = [gallery.index.search(alignment.images(part.float()), neighbours) for part in parts]
+            for part in torch.split(features, _AT_ONCE):
+                vectors = picture_vectors(alignment, part.float())
+                found.append(gallery.index.search(end_to_end(vectors, list(widths)), neighbours))
         return cls(
             features,
             lat_lon,
@@ -79,7 +84,7 @@ class Examples:
             similarities=torch.cat([similarities for similarities, _ in found]),
             alignment=alignment,
             gallery=gallery,
-            widths={"location": gallery.vectors.shape[1]},
+            widths=widths,
             chosen=torch.arange(len(features)),
         )
 
@@ -131,10 +136,10 @@ def gallery_widths(alignment: ImageLocationAlignment, features: Rows, gallery: G
         vectors = picture_vectors(alignment, features[torch.arange(min(_COMPARED, len(gallery)))].float())
     held = gallery.vectors[:_COMPARED].float()
     for names in (["location"], list(vectors)):
-        expected = torch.cat([vectors[name] for name in names], dim=-1) / len(names) ** 0.5
+        expected = end_to_end(vectors, names)
         if expected.shape == held.shape and (expected * held).sum(-1).min() > _SAME:
             return {name: vectors[name].shape[1] for name in names}
     raise ConfigError(
         "index: its vectors are not those of these features by this alignment; make it by `graticule index "
-        "FEATURES --alignment DIR` with the same two."
+        "FEATURES --alignment DIR` with the same two, and either no --spaces or all."
     )

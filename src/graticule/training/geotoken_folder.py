@@ -211,6 +211,7 @@ def _read_parts(
             encoder=opened.config,  # type: ignore[attr-defined]
             alignment=aligned.config,  # type: ignore[attr-defined]
             geotoken=geotoken,
+            gallery_spaces=tuple(pictures.widths),
             gallery_rows=len(records),
             index=index_config(pictures.gallery),
         )

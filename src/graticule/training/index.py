@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from pydantic import ValidationError
 from torch import Tensor
 from torch.nn import functional
 
-from graticule.alignment.contract import ImageLocationAlignment
-from graticule.errors import ConfigError, InputError, ModelFormatError
+from graticule.alignment.stored import open_alignment
+from graticule.errors import ConfigError, InputError
 from graticule.extract.lock import locked
 from graticule.extract.plan import PLAN, read_plan, writing
-from graticule.registry import ALIGNMENTS, INDEXES
+from graticule.registry import INDEXES
 from graticule.retrieval.build import Unindexed, build_index
 from graticule.retrieval.folder import EXACT_ROWS, IndexPlan
 from graticule.retrieval.neighbours import NeighbourConfig, build_neighbours
-from graticule.store import ModelFolder, make_folder
+from graticule.store import make_folder
+from graticule.tokens.assembly import end_to_end, picture_vectors
 from graticule.training.shards import Records, read_records
 
 __all__ = ["Kind", "index_folder"]
@@ -38,6 +38,7 @@ def index_folder(
     out: Path,
     *,
     alignment: str | None = None,
+    spaces: Sequence[str] = ("location",),
     kind: Kind = "auto",
     neighbours: NeighbourConfig | None = None,
     report: Callable[[str], None] = print,
@@ -50,6 +51,7 @@ def index_folder(
         out: the folder to write; what a stopped run did is kept there.
         alignment: a model, or the folder of one or of an alignment, whose image vectors are indexed; None: the
             features themselves, made unit length.
+        spaces: of the alignment, whose vectors are indexed end to end: location, or all it has.
         kind: which index; auto: exact up to `EXACT_ROWS` rows.
         neighbours: also find the nearest others of every row; None: don't.
         report: gets lines of progress.
@@ -70,6 +72,7 @@ def index_folder(
             features,
             out,
             alignment=alignment,
+            spaces=spaces,
             kind=kind,
             neighbours=neighbours,
             report=report,
@@ -82,6 +85,7 @@ def _index(
     out: Path,
     *,
     alignment: str | None,
+    spaces: Sequence[str],
     kind: Kind,
     neighbours: NeighbourConfig | None,
     report: Callable[[str], None],
@@ -89,7 +93,7 @@ def _index(
 ) -> bool:
     encoder_digest = _extraction(features)
     records = read_records(features, checked=out / "checked.json")
-    aligned, what, digest = _aligned(alignment, records)
+    aligned, what, digest = _aligned(alignment, records, spaces)
     chosen = ("exact" if len(records) <= EXACT_ROWS else "ivfpq") if kind == "auto" else kind
     width = records.features.shape[1] if aligned is None else aligned(records.features[:1].float()).shape[1]
     plan = IndexPlan(
@@ -133,25 +137,23 @@ def _extraction(features: Path) -> str | None:
     return plan.encoder_digest
 
 
-def _aligned(name: str | None, records: Records) -> tuple[Callable[[Tensor], Tensor] | None, str, str]:
+def _aligned(
+    name: str | None, records: Records, spaces: Sequence[str]
+) -> tuple[Callable[[Tensor], Tensor] | None, str, str]:
     """What makes vectors of features, what these are in words, and the digest of the weights."""
     if name is None:
         return None, "features, made unit length", ""
-    folder = ModelFolder.find(name)
-    try:
-        settings = ALIGNMENTS.settings(folder.config().get("alignment"))
-        alignment: ImageLocationAlignment = ALIGNMENTS.build(settings)
-        torch.nn.Module.load_state_dict(alignment, folder.tensors("alignment.safetensors"))  # type: ignore[arg-type]
-    except (ValidationError, ConfigError, RuntimeError) as error:
-        raise ModelFormatError(f"{folder.path}: holds no alignment that can be read ({error}).") from error
-    given = records.features.shape[1]
-    if settings.feature_width != given:
+    alignment, digest = open_alignment(name)
+    given, taken = records.features.shape[1], alignment.config.feature_width  # type: ignore[attr-defined]
+    if taken != given:
         raise ConfigError(
-            f"{folder.path}: takes features {settings.feature_width} wide, but these are {given}; name the alignment "
-            "that was trained on them."
+            f"{name}: takes features {taken} wide, but these are {given}; name the alignment that was trained on them."
         )
-    digest = folder.digests["alignment.safetensors"]
-    return alignment.images, f"image vectors of the alignment {folder.path.name}", f"-{digest}"
+    known = list(picture_vectors(alignment, records.features[:1].float()))
+    if list(spaces) not in (["location"], known):
+        raise ConfigError(f"spaces: {', '.join(spaces)} of {name}; choose location, or {','.join(known)}.")
+    what = f"{', '.join(spaces)} vectors of pictures by the alignment {Path(name).name}"
+    return lambda features: end_to_end(picture_vectors(alignment, features), spaces), what, f"-{digest}"
 
 
 @torch.inference_mode()

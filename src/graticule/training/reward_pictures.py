@@ -131,4 +131,5 @@ def _looked_up(model: Model, features: torch.Tensor, lat_lon: torch.Tensor) -> E
         alignment=model.alignment,
         gallery=model.gallery,
         neighbours=model.config.neighbours,
+        widths=model.config.gallery_widths,
     )
