@@ -34,7 +34,9 @@ def test_the_commands_of_the_readme_exist(command, capsys):
         : next((k for k, word in enumerate(words) if not word.isalpha() or word.isupper()), len(words))
     ]
     with pytest.raises(SystemExit) as leaving:
-        main([*path[:2], "--help"] if path[0] in ("data", "models", "orbit", "train") else [path[0], "--help"])
+        main(
+            [*path[:2], "--help"] if path[0] in ("data", "models", "orbit", "train") else [path[0], "--help"]
+        )
     assert not leaving.value.code
     shown = capsys.readouterr().out
     assert all(flag in shown for flag in flags)

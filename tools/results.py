@@ -73,6 +73,169 @@ def policies() -> list[str]:
     return [*lines, "", "    python benchmarks/policies.py"]
 
 
+def road() -> list[str]:
+    """The whole road beside its encoder, and where the time goes."""
+    report = load("road")
+    lines = [
+        f"{report['threads']} threads. The road computes in {report['precision']} by `graticule.precision`; the plain",
+        "encoder is torch's own float32.",
+        "",
+        "| case | pictures/s | times its encoder alone | times the plain encoder |",
+        "|---|---:|---:|---:|",
+    ]
+    cases = [(f"ViT-L/14, batch {run['batch']}", run) for run in report["large"]["batches"]]
+    cases.append((f"orbit, {report['orbit']['pictures']:,} pictures", report["orbit"]))
+    for name, run in cases:
+        lines.append(
+            f"| {name} | {run['pictures_per_second']:.3g} | {run['times_encoder']:.2f} | "
+            f"{run['times_plain_encoder']:.2f} |"
+        )
+    stages = report["orbit"]["profile"]["stages"]
+    lines += [
+        "",
+        f"Where the time of {report['orbit']['pictures']:,} Orbit pictures goes, with a clock around each stage:",
+        "",
+        "| stage | seconds | % |",
+        "|---|---:|---:|",
+    ]
+    total = sum(stages.values())
+    lines += [
+        f"| {name} | {seconds:.2f} | {100 * seconds / total:.0f} |"
+        for name, seconds in sorted(stages.items(), key=lambda item: -item[1])
+    ]
+    lines.append(
+        f"\nDecoding pixels runs beside it, in threads: {report['orbit']['profile']['pixels_processor_seconds']:.2f} s."
+    )
+    return lines
+
+
+def precision() -> list[str]:
+    """What each precision wins and changes."""
+    report = load("precision")
+    orbit = report["orbit"]
+    lines = [
+        f"`orbit` on {orbit['views']:,} validation views; ± is half a 95 % interval:",
+        "",
+        "| precision | encoder, ms a picture | all, ms | shift | moved > 25 km, % | other cell, % | GeoScore less "
+        "plain |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for name, run in orbit["precisions"].items():
+        times = run["ms_a_picture"]
+        changed = ["", "", "", ""]
+        if "shift" in run:
+            changed = [
+                f"{run['shift']:.4f}",
+                f"{100 * run['moved_further_than_km']['25']:.1f}",
+                f"{100 * run['other_likeliest_cell']:.1f}",
+                figure(run["geoscore_difference"], digits=1, sign="+"),
+            ]
+        lines.append(
+            f"| {name} | {times['encoder']:.2f} | {times['both']:.2f} | " + " | ".join(changed) + " |"
+        )
+    large = report["large"]
+    lines += [
+        "",
+        f"ViT-L/14 and the paper's GeoToken, random weights, {large['photos']} photos at once:",
+        "",
+        "| precision | encoder, ms a picture | GeoToken, ms | least cosine of features | equal tokens, % |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for name, run in large["precisions"].items():
+        times = run["ms_a_picture"]
+        same = ["", ""]
+        if "least_cosine_of_features" in run:
+            same = [
+                f"{run['least_cosine_of_features']:.5f}",
+                f"{100 * run['equal_tokens_of_likeliest_cell']:.1f}",
+            ]
+        cells = [f"{times['encoder']:.0f}", f"{times['GeoToken and density']:.0f}", *same]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def index() -> list[str]:
+    """Millions of vectors."""
+    report = load("index")
+    lines = [
+        f"{report['rows']:,} vectors {report['width']} wide, {report['threads']} threads:",
+        "",
+        "| what | recall@15 | ms a query | ms in batches of 256 | own memory, GB |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    names = {"index": "`graticule index`", "flat": "faiss, flat", "product": "torch, float16 on disk"}
+    for part, name in names.items():
+        run = report[part]
+        recall = f"{run['recall']:.3f}" if "recall" in run else "the measure"
+        lines.append(
+            f"| {name} | {recall} | {run['ms_single']:.2f} | {run['ms_batched']:.2f} | "
+            f"{run['memory']['own'] / 1e9:.2f} |"
+        )
+    build = report["build"]
+    lines += [
+        "",
+        f"Built in {build['seconds'] / 60:.0f} minutes with at most {build['peak_bytes'] / 1e9:.1f} GB;",
+        f"{sum(build['disk_bytes'].values()) / 1e9:.1f} GB on disk, opened in {report['index']['open_seconds']:.1f} s.",
+    ]
+    return lines
+
+
+def extraction() -> list[str]:
+    """Extraction against the bare encoder."""
+    report = load("extract")
+    lines = [
+        f"{report['threads']} threads, blocks of {report['block']}:",
+        "",
+        "| encoder | pictures | bare encoder, /s | library, /s | of the encoder | whole command, of the encoder | "
+        "bound |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for name, run in report["figures"].items():
+        count = run["pictures"]
+        lines.append(
+            f"| {name} | {count:,} | {count / run['encoder_s']:.3g} | {count / run['library_s']:.3g} | "
+            f"{run['library_ratio']:.2f} | {run['command_ratio']:.2f} | {run['bound']:.2f} |"
+        )
+    return lines
+
+
+def training() -> list[str]:
+    """A step against loops, and the two designs in equal time."""
+    report = load("training")
+    step = report["step"]
+    lines = [
+        f"A step of the paper's network at batch {step['batch']}, {report['threads']} threads, against the plain",
+        f"re-implementation; losses differ by {step['differences']['loss']:.0e}, gradients by a share of "
+        f"{step['differences']['gradient']:.0e}:",
+        "",
+        "| precision | plain, s | Graticule, s | times faster | pictures/s | of the matrix products' rate |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    for name in ("bfloat16", "float32"):
+        run = step[name]
+        took = run["median_seconds"]
+        lines.append(
+            f"| {name} | {took['plain']:.1f} | {took['graticule']:.1f} | {run['times_faster']:.2f} | "
+            f"{run['pictures_per_second']:.1f} | {100 * run['share_of_limit']['graticule']:.0f} % |"
+        )
+    if "designs" in report:
+        lines += [
+            "",
+            f"Both designs trained on Orbit for {report['designs']['minutes']:g} minutes each:",
+            "",
+            "| design | parameters | pictures/s | pictures seen | GeoScore | median km |",
+            "|---|---:|---:|---:|---:|---:|",
+        ]
+        for name in ("compact", "paper"):
+            run = report["designs"][name]
+            found = run["validation"]
+            lines.append(
+                f"| {name} | {run['parameters'] / 1e6:.1f} M | {run['pictures_per_second']:.0f} | "
+                f"{run['steps'] * run['batch']:,} | {found['score']:.0f} | {found['median_km']:.0f} |"
+            )
+    return lines
+
+
 def variogram_costs() -> list[str]:
     """Time and memory of semivariograms beside their peers."""
     report = load("variogram")
@@ -104,7 +267,8 @@ def readme() -> list[str]:
     pictures = locate["pictures"]
     lines = [
         f"The shipped model on {count:,} fresh noisy views of the embedded world, beside baselines on the same",
-        "features and gallery (32,768 pictures); ± is half a 95 % bootstrap interval.",
+        "features and gallery (32,768 pictures); ± is half a 95 % bootstrap interval. GeoToken answers with its",
+        "[calibration](docs/uncertainty.md), which weighs cells by the alignment too.",
         "",
         method_table(report),
         "",
@@ -160,6 +324,11 @@ SECTIONS: list[tuple[str, str, Callable[[], list[str]]]] = [
     ("README.md", "results", readme),
     ("docs/semivariograms.md", "policies", policies),
     ("docs/semivariograms.md", "costs", variogram_costs),
+    ("docs/speed.md", "road", road),
+    ("docs/speed.md", "precision", precision),
+    ("docs/index-at-size.md", "index", index),
+    ("docs/extract.md", "extract", extraction),
+    ("docs/reproducing.md", "training", training),
 ]
 """Document, marker, and what stands between `<!-- marker -->` and `<!-- /marker -->`."""
 

@@ -17,11 +17,11 @@ from graticule.decoding.select.fusion import Fusion
 from graticule.earth.cells import TokenScheme
 from graticule.encoders.contract import ImageEncoder
 from graticule.errors import ModelFormatError
-from graticule.registry import ALIGNMENTS, ENCODERS, INDEXES, Registry
+from graticule.registry import ALIGNMENTS, ENCODERS, INDEXES
 from graticule.retrieval.exact import ExactIndexConfig
 from graticule.retrieval.folder import VECTORS, IndexConfig, index_config, open_gallery, save_gallery
 from graticule.retrieval.gallery import Gallery
-from graticule.store import ModelFolder, Packing, save_folder
+from graticule.store import ModelFolder, Packing, laid_out, restored, save_folder
 from graticule.tokens.assembly import end_to_end, neighbours_of, picture_vectors
 from graticule.tokens.contract import CellModel
 from graticule.tokens.gallery import GalleryCellModel, GalleryCellModelConfig
@@ -255,10 +255,10 @@ class Model:
             raise ModelFormatError(f"{folder.path / 'config.json'}: {error}") from error
         return cls(
             config=config,
-            encoder=_restored(_laid_out(ENCODERS, config.encoder), folder, "encoder"),
-            alignment=_restored(_laid_out(ALIGNMENTS, config.alignment), folder, "alignment"),
+            encoder=restored(laid_out(ENCODERS, config.encoder), folder, "encoder"),
+            alignment=restored(laid_out(ALIGNMENTS, config.alignment), folder, "alignment"),
             gallery=_gallery(folder, config),
-            geotoken=_restored(GeoToken(config.geotoken), folder, "geotoken") if config.geotoken else None,
+            geotoken=restored(GeoToken(config.geotoken), folder, "geotoken") if config.geotoken else None,
             calibration=_read(folder, CALIBRATION, Calibration.from_json),
             fusion=_read(folder, FUSION, Fusion.from_json),
             extras={
@@ -317,26 +317,3 @@ def _gallery(folder: ModelFolder, config: ModelConfig) -> Gallery:
 def _read(folder: ModelFolder, name: str, parse: Callable[..., Part]) -> Part | None:
     text = folder.text(name)
     return None if text is None else parse(text, name=str(folder.path / name))
-
-
-def _laid_out(registry: Registry, settings: Any) -> Any:
-    """A part for stored weights. Drawing random ones for a large encoder takes longer than reading its own.
-
-    For small ones it does not, and the meta device would bring a second of imports.
-    """
-    if not getattr(registry.find(settings.kind), "large", False):
-        return registry.build(settings)
-    with torch.device("meta"):
-        return registry.build(settings)
-
-
-def _restored(part: Part, folder: ModelFolder, name: str) -> Part:
-    if isinstance(part, nn.Module):
-        try:
-            # Assigned, not copied: a large encoder's weights are held once.
-            part.load_state_dict(folder.tensors(f"{name}.safetensors"), assign=True)
-        except RuntimeError as error:
-            raise ModelFormatError(
-                f"{folder.path}: {name}.safetensors is of another design than config.json ({error})."
-            ) from error
-    return part

@@ -91,7 +91,9 @@ def test_without_a_model_geoclip_answers_once_it_is_installed(run, folder, tmp_p
     (tmp_path / "geoclip" / "manifest.json").write_text("{}")
     monkeypatch.setenv("GRATICULE_MODELS", str(tmp_path))
     asked = []
-    monkeypatch.setattr(locator.Geolocator, "load", lambda name, **_: asked.append(name) or locator.Geolocator())
+    monkeypatch.setattr(
+        locator.Geolocator, "load", lambda name, **_: asked.append(name) or locator.Geolocator()
+    )
     assert run("locate", folder / "a.png")[0] == 0
     assert asked == ["geoclip"]
 

@@ -107,9 +107,7 @@ def test_stopped_and_resumed_it_writes_the_same_folder(tiny_model, mosaic, tmp_p
     assert "AUC" in card
     assert "2000 km" in card
     with pytest.raises(ConfigError, match="other settings or another model"):
-        train_reward(
-            tiny_model, OrbitViews(mosaic), tmp_path / "once", recipe(seed=1), report=lines.append
-        )
+        train_reward(tiny_model, OrbitViews(mosaic), tmp_path / "once", recipe(seed=1), report=lines.append)
 
 
 def test_near_has_a_default_for_each_kind_of_picture(tiny_model):

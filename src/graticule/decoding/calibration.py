@@ -177,7 +177,9 @@ class Calibration(BaseModel):
         if self.blend is None:
             return found
         if alignment is None:
-            raise ConfigError("calibration: it blends in the alignment, but none was given; give the model's.")
+            raise ConfigError(
+                "calibration: it blends in the alignment, but none was given; give the model's."
+            )
         return blended(found, query, alignment, self.blend)
 
     def credible(self, found: Density, coverage: float) -> NDArray[np.bool_]:

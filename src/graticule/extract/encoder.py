@@ -5,17 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from graticule.encoders.contract import ImageEncoder
 from graticule.errors import ModelFormatError, ModelNotFoundError
 from graticule.registry import ENCODERS
-from graticule.store import ModelFolder
+from graticule.store import ModelFolder, laid_out, restored
 
 __all__ = ["StoredEncoder", "find_encoder"]
 
@@ -73,22 +70,12 @@ def find_encoder(name_or_folder: str) -> StoredEncoder:
         str(model.path.resolve()) if by_path else name_or_folder,
         _digest(settings, [model.path / _WEIGHTS]),
         settings.width,
-        lambda: _of_model(model, settings),
+        lambda: _opened(model, settings),
     )
 
 
-def _of_model(model: ModelFolder, settings: Any) -> Any:
-    # Random weights of a large encoder would take longer to draw than the true ones take to read. For small ones they
-    # do not, and the device "meta" brings a second of imports.
-    large = getattr(ENCODERS.find(settings.kind), "large", False)
-    with torch.device("meta") if large else nullcontext():
-        encoder = ENCODERS.build(settings)
-    try:
-        encoder.load_state_dict(model.tensors(_WEIGHTS), assign=True)
-    except RuntimeError as error:
-        raise ModelFormatError(
-            f"{model.path / _WEIGHTS}: of another design than config.json says ({error})."
-        ) from error
+def _opened(model: ModelFolder, settings: Any) -> Any:
+    encoder = restored(laid_out(ENCODERS, settings), model, "encoder")
     return encoder.eval().requires_grad_(requires_grad=False)
 
 

@@ -21,7 +21,7 @@ from typing import BinaryIO, Final, NamedTuple
 from PIL import Image, UnidentifiedImageError
 
 from graticule.errors import PictureError
-from graticule.images.open import FORMATS, MAX_PIXELS, _check_size, _stream, _system_message
+from graticule.images.open import FORMATS, MAX_PIXELS, byte_stream, check_size, system_message
 from graticule.images.sniff import what_it_is
 
 __all__ = ["ExifReading", "read_exif"]
@@ -53,14 +53,14 @@ def read_exif(source: Path | bytes) -> ExifReading:
     name = str(source) if isinstance(source, Path) else "picture"
     taken_at = None
     try:
-        with _stream(source, name) as stream:
+        with byte_stream(source, name) as stream:
             tags = _read_tags(_exif_block(stream, name))
         taken_at = _taken_at(tags)
         return ExifReading(*_place(tags), taken_at, None)
     except (PictureError, _NoPlaceError) as error:
         problem = str(error).removeprefix(f"{name}: ")
     except (OSError, ValueError) as error:  # ValueError: a path with a null byte in it
-        problem = _system_message(name, error).removeprefix(f"{name}: ")
+        problem = system_message(name, error).removeprefix(f"{name}: ")
     return ExifReading(None, None, taken_at, problem)
 
 
@@ -72,7 +72,7 @@ def _exif_block(stream: BinaryIO, name: str) -> BinaryIO:
     """The TIFF structure that holds the tags: the file itself if it is a TIFF."""
     try:
         with Image.open(stream, formats=FORMATS) as image:
-            _check_size(image, name, MAX_PIXELS)
+            check_size(image, name, MAX_PIXELS)
             kind, block = image.format, image.info.get("exif")
         if kind == "TIFF":
             return stream

@@ -26,7 +26,16 @@ from PIL import Image, UnidentifiedImageError
 from graticule.errors import PictureError
 from graticule.images.sniff import what_it_is
 
-__all__ = ["FORMATS", "MAX_BYTES", "MAX_PIXELS", "open_picture", "square_pixels"]
+__all__ = [
+    "FORMATS",
+    "MAX_BYTES",
+    "MAX_PIXELS",
+    "byte_stream",
+    "check_size",
+    "open_picture",
+    "square_pixels",
+    "system_message",
+]
 
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP")
 """The decoders Pillow may use. Each one more is one more parser of hostile bytes."""
@@ -62,12 +71,12 @@ def open_picture(
     """
     name = name or (str(source) if isinstance(source, Path) else "picture")
     try:
-        with _stream(source, name) as stream:
+        with byte_stream(source, name) as stream:
             return _decode(stream, name, max_pixels, shortest)
     except PictureError:
         raise
     except (OSError, ValueError) as error:  # ValueError: a path with a null byte in it
-        raise PictureError(_system_message(name, error)) from error
+        raise PictureError(system_message(name, error)) from error
 
 
 def square_pixels(image: Image.Image, size: int) -> NDArray[np.uint8]:
@@ -91,8 +100,13 @@ def square_pixels(image: Image.Image, size: int) -> NDArray[np.uint8]:
     return np.ascontiguousarray(np.asarray(square).transpose(2, 0, 1))
 
 
-def _stream(source: Path | bytes, name: str) -> BinaryIO:
-    """The bytes of `source` as a seekable stream, once it is known to be a plain file of sane length."""
+def byte_stream(source: Path | bytes, name: str) -> BinaryIO:
+    """The bytes of `source` as a seekable stream, once it is known to be a plain file of sane length.
+
+    Raises:
+        PictureError: it is none.
+        OSError: it can't be opened; `system_message` says why in words.
+    """
     if isinstance(source, bytes):
         length = len(source)
     else:
@@ -113,7 +127,7 @@ def _stream(source: Path | bytes, name: str) -> BinaryIO:
 def _decode(stream: BinaryIO, name: str, max_pixels: int, shortest: int | None) -> Image.Image:
     try:
         with Image.open(stream, formats=FORMATS) as image:
-            _check_size(image, name, max_pixels)
+            check_size(image, name, max_pixels)
             if shortest is not None and image.format == "JPEG":
                 image.draft("RGB", (shortest, shortest))
             image.load()
@@ -135,7 +149,12 @@ def _decode(stream: BinaryIO, name: str, max_pixels: int, shortest: int | None) 
         ) from error
 
 
-def _check_size(image: Image.Image, name: str, max_pixels: int) -> None:
+def check_size(image: Image.Image, name: str, max_pixels: int) -> None:
+    """Hold the declared size against the cap, before anything is decoded.
+
+    Raises:
+        PictureError: there are too many pixels, or none.
+    """
     width, height = image.size
     if width * height > max_pixels:
         raise PictureError(
@@ -181,7 +200,8 @@ def _to_rgb(image: Image.Image, name: str) -> Image.Image:
     return image.convert("RGB")
 
 
-def _system_message(name: str, error: OSError | ValueError) -> str:
+def system_message(name: str, error: OSError | ValueError) -> str:
+    """Why a file can't be read, and what to do, in one sentence."""
     if isinstance(error, FileNotFoundError):
         return f"{name}: no such file or folder. Check the path."
     if isinstance(error, PermissionError):

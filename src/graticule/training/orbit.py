@@ -14,7 +14,6 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
 from pydantic import BaseModel, ConfigDict, model_validator
@@ -39,6 +38,7 @@ from graticule.training.examples import Examples
 from graticule.training.features import extract_views, load_shards
 from graticule.training.geotoken import GeoTokenTask, GeoTokenTaskConfig
 from graticule.training.loop import TrainingConfig, train
+from graticule.training.recipe import overlaid
 from graticule.training.schedule import Schedule
 
 __all__ = ["OrbitRecipe", "read_recipe", "train_orbit"]
@@ -140,7 +140,7 @@ def read_recipe(path: Path | None) -> OrbitRecipe:
         return OrbitRecipe()
     try:
         other = json.loads(path.read_bytes())
-        return OrbitRecipe.model_validate(_overlaid(OrbitRecipe().model_dump(mode="json"), other))
+        return OrbitRecipe.model_validate(overlaid(OrbitRecipe().model_dump(mode="json"), other))
     except (OSError, ValueError) as error:  # ValidationError and JSONDecodeError are ValueErrors
         raise ConfigError(f"{path}: {error}") from error
 
@@ -301,10 +301,3 @@ def _same_recipe(recipe: OrbitRecipe, folder: Path) -> None:
     if path.exists() and OrbitRecipe.model_validate_json(path.read_bytes()) != recipe:
         raise ConfigError(f"{path}: this folder's run has other settings; name another folder, or delete it.")
     write_whole(path, f"{text}\n".encode())
-
-
-def _overlaid(settings: Any, other: Any) -> Any:
-    """`settings` with what `other` names put in its place, at any depth."""
-    if isinstance(settings, dict) and isinstance(other, dict):
-        return settings | {name: _overlaid(settings.get(name), value) for name, value in other.items()}
-    return other
