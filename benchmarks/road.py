@@ -43,6 +43,7 @@ import graticule.locator
 from graticule.alignment.spaces import SpacesAlignment, SpacesAlignmentConfig
 from graticule.data.orbit.folder import render_folder
 from graticule.data.orbit.mosaic import training_mosaic_path
+from graticule.decoding.calibration import Calibration
 from graticule.decoding.density import Density
 from graticule.encoders.clip import ClipEncoder, ClipEncoderConfig
 from graticule.encoders.contract import ImageEncoder
@@ -161,7 +162,7 @@ def make_photos(folder: Path, count: int, size: tuple[int, int]) -> None:
 def measure(
     geolocator: Geolocator, plain: Model, pictures: list[Path], *, batch: int, repeats: int
 ) -> dict[str, Any]:
-    """The road and its encoder in turn, the plain encoder, then the profile; all in seconds of all pictures."""
+    """The encoder, the road and the plain encoder in turn, then the profile; all in seconds of all pictures."""
     pixels = prepared(geolocator, pictures)
 
     def encode(encoder: ImageEncoder) -> None:
@@ -178,9 +179,16 @@ def measure(
     # What is done for the first time is not timed; a few pictures do.
     list(geolocator.locate(pictures[: min(batch, 2)], batch_size=batch))
     geolocator._encoder.encode(pixels[:batch])
-    runs = [(seconds(lambda: encode(geolocator._encoder)), seconds(locate)) for _ in range(repeats)]
-    alone, whole = (statistics.median(times) for times in zip(*runs, strict=True))
-    as_opened = seconds(lambda: encode(plain.encoder))
+    plain.encoder.encode(pixels[:batch])
+    runs = [
+        (
+            seconds(lambda: encode(geolocator._encoder)),
+            seconds(locate),
+            seconds(lambda: encode(plain.encoder)),
+        )
+        for _ in range(repeats)
+    ]
+    alone, whole, as_opened = (statistics.median(times) for times in zip(*runs, strict=True))
     with stages(geolocator) as clock:
         profiled = seconds(locate)
     found = {
@@ -276,6 +284,7 @@ def stages(geolocator: Geolocator) -> Iterator[Clock]:
         ("GeoToken memory", model.geotoken, "_memory"),
         ("GeoToken decoding", graticule.locator, "frontiers"),
         ("density", graticule.locator, "density_of_beam"),
+        ("blend", Calibration, "pooled"),
         ("estimate", Density, "point"),
         ("circles", graticule.locator, "_circles_km"),
         ("candidates", graticule.locator, "_candidates"),

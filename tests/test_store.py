@@ -501,7 +501,7 @@ def test_parts_of_another_design_are_refused(model_folder):
         ("encoder", "squeeze", 9, "encoder.safetensors is of another design"),
         ("encoder", "width", 24, "the encoder gives features 24 wide"),
         ("geotoken", "vectors", {"image": 16, "location": 9}, "vectors 8 wide"),
-        ("geotoken", "neighbour_vectors", None, "neighbours bring location vectors only"),
+        ("geotoken", "neighbour_vectors", None, "the gallery holds vectors of location only"),
         ("geotoken", "feed_forward", 48, "geotoken.safetensors is of another design"),
         (None, "gallery_rows", 199, "the gallery holds 200 rows"),
         (None, "purpose", None, "purpose"),
@@ -541,3 +541,20 @@ def test_texts_are_added_and_bound(tmp_path):
     (tmp_path / "calibration.json").write_text("[]")
     with pytest.raises(ModelFormatError, match=r"calibration\.json"):
         ModelFolder(tmp_path).text("calibration.json")
+
+
+def test_adding_texts_stopped_half_way_leaves_a_model_without_them(tmp_path, monkeypatch):
+    save_folder(tmp_path, {"name": "m"}, {"part": {"a": torch.ones(3)}}, texts={"calibration.json": "old"})
+    write = store.write_whole
+
+    def stopped(path, data):
+        write(path, data)
+        if path.name == "calibration.json":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(store, "write_whole", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        add_texts(tmp_path, {"calibration.json": "new"})
+    folder = ModelFolder(tmp_path)
+    assert folder.text("calibration.json") is None
+    assert torch.equal(folder.tensors("part.safetensors")["a"], torch.ones(3))

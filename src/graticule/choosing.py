@@ -32,6 +32,8 @@ __all__ = ["Chooser"]
 
 OFFERED = 10
 """Candidates that a judge chooses among."""
+NONE = "no candidate is possible"
+"""Why there was nothing to choose from."""
 
 
 @dataclass(frozen=True)
@@ -109,13 +111,13 @@ class Chooser:
         scores = self.selector(query, found, scheme).cpu().double().masked_fill(~possible, -torch.inf)
         chosen = places[torch.arange(len(places)), scores.argmax(1)]
         points = torch.where(possible.any(1)[:, None], chosen, torch.nan).numpy()
-        return points, [Selection(by=self.name)] * len(points)
+        return points, [Selection(self.name, None if some else NONE) for some in possible.any(1).tolist()]
 
     def _judged(
         self, judge: Judge, paths: Sequence[str], places: Tensor, shares: Tensor, possible: Tensor
     ) -> tuple[NDArray[np.float64], list[Selection]]:
         points = np.full((len(paths), 2), np.nan)
-        selections = [Selection(by=self.name)] * len(paths)
+        selections = [Selection(self.name, NONE)] * len(paths)
         asked = torch.nonzero(possible.any(1))[:, 0].tolist()
         offered = []
         for row in asked:
@@ -133,7 +135,10 @@ class Chooser:
         ):
             points[row] = verdict.latitude, verdict.longitude
             selections[row] = Selection(
-                by=self.name, fallback=verdict.why if verdict.how == "fallback" else None
+                self.name,
+                verdict.why if verdict.how == "fallback" else None,
+                tokens=verdict.prompt_tokens + verdict.completion_tokens,
+                cost=verdict.cost,
             )
         return points, selections
 
@@ -150,5 +155,11 @@ def _selector(name: str, model: Model, reward: Path | None) -> Selector:
             raise ConfigError(
                 "select reward: no reward model is named; give the folder that `graticule reward` wrote."
             )
-        return Reward(RewardModel.from_folder(reward))
+        judging = RewardModel.from_folder(reward)
+        if judging.judges != model.config.name:
+            raise ConfigError(
+                f"select reward: {reward} judges candidates of {judging.judges!r}, not of {model.config.name!r}; "
+                "train one for this model."
+            )
+        return Reward(judging)
     raise ConfigError(f"select {name}: can't be part of a fusion here; fit one of the others anew.")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from graticule.decoding.beam import frontiers
 from graticule.decoding.calibration import STEPS, Calibration
@@ -22,7 +24,7 @@ from graticule.earth.cells import TokenScheme
 from graticule.earth.regions import Region, parse_region
 from graticule.encoders.contract import ImageEncoder
 from graticule.errors import ConfigError, ModelFormatError, PictureError
-from graticule.images.batches import read_batches, walk
+from graticule.images.batches import Decoded, read_batches, walk
 from graticule.model import Model
 from graticule.precision import Precision, in_precision
 from graticule.prediction import MASS, Candidate, NotSure, Prediction, Refusal, Result
@@ -149,7 +151,7 @@ class Geolocator:
             decode: how cells are searched; `Sampling` draws the candidates that a selector chooses among.
             select: the selector that chooses the estimate among candidates, by its name in `registry.SELECTORS`. If not
                 said, the place of least expected loss under all of the probability is the estimate; of samples, the
-                one of least expected loss; with a judge, its choice.
+                one of least expected loss; with a judge or a reward model, its choice.
             top_k: candidates a picture at most: a coarse answer has few cells.
             within: where they were taken, as far as that is known: a region, or what `parse_region` reads. No answer
                 lies elsewhere, but for places that a judge names itself.
@@ -173,19 +175,18 @@ class Geolocator:
         if top_k < 1 or batch_size < 1:
             raise ConfigError(f"top_k {top_k} and batch_size {batch_size} must be 1 or more.")
         doubt = _doubt(min_confidence, confidence_km)
-        mask = None
-        if within is not None:
-            region = within if isinstance(within, Region) else parse_region(within)
-            mask = CellMask(self.model.cell_model.scheme, region)
+        mask = self._mask(within)
         chooser = self._chooser(decode, select, reward, judge)
         asked = _Asked(decode, top_k, mask, chooser)
         paths = walk(pictures)
         done = 0
-        prepare = getattr(self._encoder, "prepare", None)
-        for batch in read_batches(paths, self._encoder.size, batch_size=batch_size, prepare=prepare):
+        for batch in self._batches(paths, batch_size):
             readable = [pixels for _, pixels in batch if isinstance(pixels, np.ndarray)]
             names = [str(path) for path, pixels in batch if isinstance(pixels, np.ndarray)]
-            answered = iter(self._answer(np.stack(readable), names, done, asked) if readable else [])
+            numbers = [
+                done + place for place, (_, pixels) in enumerate(batch) if isinstance(pixels, np.ndarray)
+            ]
+            answered = iter(self._answer(np.stack(readable), names, numbers, asked) if readable else [])
             for path, pixels in batch:
                 if isinstance(pixels, np.ndarray):
                     result = next(answered)
@@ -195,12 +196,62 @@ class Geolocator:
             done += len(batch)
             progress(done, len(paths))
 
+    def densities(
+        self,
+        pictures: Path | str | Iterable[Path | str],
+        *,
+        within: Region | str | Sequence[str] | None = None,
+        batch_size: int = 64,
+    ) -> Iterator[tuple[str, Density | Refusal]]:
+        """All of the probability, for pictures one by one: cells, credible regions, entropy, any region's share.
+
+        Args:
+            pictures: as for `locate`.
+            within: as for `locate`.
+            batch_size: as for `locate`.
+
+        Yields:
+            For each picture, in order, its path, and a density of one row or the refusal that says why there is none.
+
+        Raises:
+            InputError: the region can't be understood, or is empty.
+        """
+        mask = self._mask(within)
+        for batch in self._batches(walk(pictures), batch_size):
+            readable = [pixels for _, pixels in batch if isinstance(pixels, np.ndarray)]
+            if readable:
+                found = explore(self.model, self._query(np.stack(readable)), mask=mask).density
+            row = 0
+            for path, pixels in batch:
+                if isinstance(pixels, np.ndarray):
+                    yield str(path), found.row(row)
+                    row += 1
+                else:
+                    yield str(path), Refusal(str(path), pixels)
+
+    def _mask(self, within: Region | str | Sequence[str] | None) -> CellMask | None:
+        if within is None:
+            return None
+        region = within if isinstance(within, Region) else parse_region(within)
+        return CellMask(self.model.cell_model.scheme, region)
+
+    def _batches(self, paths: Sequence[Path], batch_size: int) -> Iterator[list[Decoded]]:
+        prepare = getattr(self._encoder, "prepare", None)
+        return read_batches(paths, self._encoder.size, batch_size=batch_size, prepare=prepare)
+
+    @torch.inference_mode()
+    def _query(self, pixels: np.ndarray) -> Query:
+        """(B, 3, S, S) uint8 -> what the cell model is asked."""
+        return self.model.query_of_features(self._encoder.encode(torch.from_numpy(pixels)))
+
     def _chooser(
         self, decode: Decode | Sampling, select: str | None, reward: Path | None, judge: JudgeConfig | None
     ) -> Chooser | None:
         """What chooses among candidates; None where the density answers."""
         if select is None and judge is not None:
             select = "judge"
+        if select is None and reward is not None:
+            select = "reward"
         if select is None and isinstance(decode, Sampling):
             select = "minimum-risk"
         if select is None:
@@ -213,18 +264,22 @@ class Geolocator:
         return Chooser.named(select, self.model, reward=reward, judge=None if judge is None else Judge(judge))
 
     @torch.inference_mode()
-    def _answer(self, pixels: np.ndarray, names: list[str], first: int, asked: _Asked) -> list[Result]:
-        """(B, 3, S, S) uint8 -> what to say of each; the first is picture number `first` of all."""
-        query = self.model.query_of_features(self._encoder.encode(torch.from_numpy(pixels)))
-        found = explore(self.model, query, asked.decode, mask=asked.mask, first=first)
+    def _answer(
+        self, pixels: np.ndarray, names: list[str], numbers: list[int], asked: _Asked
+    ) -> list[Result]:
+        """(B, 3, S, S) uint8 -> what to say of each; `numbers` are their places among all that were asked about."""
+        query = self._query(pixels)
+        chooser = asked.chooser
+        found = explore(self.model, query, asked.decode, mask=asked.mask, keys=torch.tensor(numbers))
         points, selections = found.density.point(), None
-        if asked.chooser is not None:
-            chosen, selections = asked.chooser.choose(
+        if chooser is not None:
+            chosen, selections = chooser.choose(
                 query, found.candidates, self.model, paths=names, mask=asked.mask
             )
             points = np.where(np.isnan(chosen), points, chosen)
-        # Circles were calibrated around the model's own answers, anywhere on Earth.
-        calibration = self.model.calibration if asked.mask is None and selections is None else None
+        # Circles were calibrated around the model's own answers by beam, anywhere on Earth.
+        fitted = asked.decode == "beam" and asked.mask is None and selections is None
+        calibration = self.model.calibration if fitted else None
         circles = _circles_km(found.density, points, calibration)
         candidates = _candidates(found.density, self.model.cell_model.scheme, asked.top_k, asked.mask)
         results: list[Result] = []
@@ -267,12 +322,19 @@ class Found:
     """What a search saw.
 
     Attributes:
-        candidates: the cells of the finest level that were reached, or drawn, the most probable first.
         density: all of the probability: that of the region, if there is one.
     """
 
-    candidates: Candidates
     density: Density
+    _search: Callable[[], Candidates]
+
+    @cached_property
+    def candidates(self) -> Candidates:
+        """The cells of the finest level that are reached, or drawn, under the model itself, the most probable first.
+
+        A calibrated model is searched once more for them: its tempered probabilities are for the density alone.
+        """
+        return self._search()
 
 
 @torch.inference_mode()
@@ -282,7 +344,7 @@ def explore(
     decode: Decode | Sampling = "beam",
     *,
     mask: CellMask | None = None,
-    first: int = 0,
+    keys: Tensor | None = None,
 ) -> Found:
     """Search a query's cells, and keep what was passed by.
 
@@ -291,19 +353,26 @@ def explore(
         query: B pictures.
         decode: how to search; samples are drawn beside a beam, which tells the density.
         mask: where the pictures may be.
-        first: the number of the first picture among all that are asked about: samples depend on it alone.
+        keys: (B,) int64, what tells the pictures apart where samples are drawn; their places in the batch if not said.
     """
-    calibration, scheme = model.calibration, model.cell_model.scheme
-    cell_model = model.cell_model if calibration is None else calibration.apply(model.cell_model)
-    width = 1 if decode == "greedy" else BEAM_WIDTH
+    scheme, width = model.cell_model.scheme, 1 if decode == "greedy" else BEAM_WIDTH
+    cell_model = model.cell_model if model.calibration is None else model.calibration.apply(model.cell_model)
     steps = frontiers(cell_model, query, width=width, shown=width * max(scheme.vocabulary), mask=mask)
     density = density_of_beam(steps, scheme, width=width, mask=mask)
-    if calibration is not None:
-        density = calibration.pooled(density, query, model.alignment)
-    if isinstance(decode, Sampling):
-        keys = first + torch.arange(query.batch_size)
-        return Found(decode.draw(model.cell_model, query, keys=keys, mask=mask), density)
-    return Found(steps[-1].best(1 if decode == "greedy" else SHOWN), density)
+    if model.calibration is not None:
+        density = model.calibration.pooled(density, query, model.alignment)
+
+    @torch.inference_mode()
+    def candidates() -> Candidates:
+        if isinstance(decode, Sampling):
+            return decode.draw(model.cell_model, query, keys=keys, mask=mask)
+        shown = 1 if decode == "greedy" else SHOWN
+        own = steps
+        if cell_model is not model.cell_model:
+            own = frontiers(model.cell_model, query, width=width, shown=shown, mask=mask)
+        return own[-1].best(shown)
+
+    return Found(density, candidates)
 
 
 def answers(model: Model, query: Query, decode: Decode | Sampling = "beam") -> NDArray[np.float64]:

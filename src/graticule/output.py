@@ -84,7 +84,10 @@ def to_dict(result: Result) -> dict[str, Any]:
     if result.region_probability is not None:
         described["region_probability"] = result.region_probability
     if result.selection is not None:
-        described["selection"] = {"by": result.selection.by, "fallback": result.selection.fallback}
+        chosen = result.selection
+        described["selection"] = {"by": chosen.by, "fallback": chosen.fallback}
+        if chosen.tokens:
+            described["selection"] |= {"tokens": chosen.tokens, "cost": chosen.cost}
     return described
 
 
@@ -197,7 +200,7 @@ def region_warnings(results: Iterable[Result]) -> list[str]:
 
 
 def fallback_warnings(results: Iterable[Result]) -> list[str]:
-    """A line for each answer that a judge did not give, and that is the model's own instead."""
+    """A line for each answer that its selector did not give, and that is the model's own instead."""
     return [
         f"{result.path}: the model's own answer, {result.selection.by} gave none: {result.selection.fallback}"
         for result in results

@@ -66,7 +66,11 @@ class Selection:
     by: str
     """The selector's name."""
     fallback: str | None = None
-    """Why the model's likeliest candidate stands in for an answer that a judge did not give; None if it did."""
+    """Why the model's own answer stands in for one that the selector did not give; None if it did."""
+    tokens: int = 0
+    """What a judge's server counted for this picture, prompts and answers together."""
+    cost: float | None = None
+    """In the currency of the judge's prices; None without prices."""
 
 
 @dataclass(frozen=True, slots=True)

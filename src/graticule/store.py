@@ -308,7 +308,7 @@ def restored(part: Part, folder: ModelFolder, name: str) -> Part:
 def add_texts(path: Path, texts: Mapping[str, str]) -> None:
     """Put further files into a model folder, or others in their place; all else stays as it is.
 
-    Stopped half-way, it leaves a folder that says it is damaged; the same call again mends it.
+    Stopped half-way, it leaves a model that lacks them.
 
     Raises:
         ModelNotFoundError: there is no model at that path.
@@ -317,6 +317,9 @@ def add_texts(path: Path, texts: Mapping[str, str]) -> None:
     """
     digests = ModelFolder.find(path)._digests
     make_folder(path)
+    # Forgotten first: an old digest beside a new file would make the model a damaged one.
+    digests = {name: digest for name, digest in digests.items() if name not in texts}
+    write_manifest(path, digests)
     for name, text in texts.items():
         write_whole(path / name, text.encode())
         digests[name] = hashlib.sha256(text.encode()).hexdigest()

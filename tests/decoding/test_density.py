@@ -444,3 +444,18 @@ def test_what_a_beam_finds_impossible_has_no_cell():
     seen = density_of_beam(steps, SCHEME, width=2)
     assert ((seen.mass > 0) == (seen.levels >= 0)).all()
     np.testing.assert_allclose(seen.total, 1, atol=1e-5)
+
+
+def test_a_circle_holds_the_far_part_of_a_cell_that_a_region_cuts():
+    """Two small circles in opposite corners of one coarse cell: the place stands in one of them."""
+    coarse = TokenScheme((0, 2, 4))
+    corners = ((45.5, 6.6), (49.0, 10.2))
+    cell = {int(s2.cell_ids([lat], [lon], level=4)[0]) for lat, lon in corners}
+    assert len(cell) == 1, "the corners must share a cell"
+    region = parse_region([f"20 km around {lat},{lon}" for lat, lon in corners])
+    gallery = model(scheme=coarse)
+    found = density(gallery, query(1), mask=CellMask(coarse, region))
+    point = found.point()
+    radius = found.radius_km(point, mass=0.99)[0]
+    farthest = max(haversine_km(point[0, 0], point[0, 1], lat, lon) for lat, lon in corners)
+    assert radius >= farthest

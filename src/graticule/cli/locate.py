@@ -134,6 +134,14 @@ def locate(
         raise typer.BadParameter("give --min-confidence and --radius together, or neither")
     if (judge is None) != (judge_model is None):
         raise typer.BadParameter("give --judge and --judge-model together, or neither")
+    if judge is None and (judge_key is not None or judge_mode != "pool"):
+        raise typer.BadParameter(
+            "--judge-mode and --judge-key are about a judge: give --judge and --judge-model"
+        )
+    if decode != "sample" and (samples, temperature, top_p, distinct, seed) != (30, 0.7, 1.0, False, 0):
+        raise typer.BadParameter(
+            "--samples, --temperature, --top-p, --distinct and --seed want --decode sample"
+        )
 
     from graticule.cli.present import Tally, present
     from graticule.cli.progress import progress

@@ -27,10 +27,10 @@ _FILE_WIDTH: Final = 120
 
 
 class Tally:
-    """Lets results through and remembers the refusals, and how many answers a judge left to the model."""
+    """Lets results through and remembers the refusals, and how many answers a selector left to the model."""
 
     def __init__(self) -> None:
-        self.answered = self.fallbacks = 0
+        self.answered = self.fallbacks = self.tokens = 0
         self.refusals: list[Refusal] = []
 
     def __call__(self, results: Iterable[Result]) -> Iterator[Result]:
@@ -40,18 +40,22 @@ class Tally:
                 self.refusals.append(result)
             else:
                 self.answered += 1
-                self.fallbacks += result.selection is not None and result.selection.fallback is not None
+                if result.selection is not None:
+                    self.fallbacks += result.selection.fallback is not None
+                    self.tokens += result.selection.tokens
             yield result
 
     def report(self, *, in_output: bool) -> None:
-        """Say on stderr what was refused, and what a judge did not answer.
+        """Say on stderr what was refused, and what a selector did not answer.
 
         Args:
             in_output: The output holds every reason already: the count is enough.
         """
+        if self.tokens:
+            print(f"graticule: the judge's server counted {self.tokens:,} tokens", file=sys.stderr)
         if self.fallbacks:
             print(
-                f"graticule: {self.fallbacks} of {self.answered} answers are the model's own: the judge gave none",
+                f"graticule: {self.fallbacks} of {self.answered} answers are the model's own: the selector gave none",
                 file=sys.stderr,
             )
         if not self.refusals:

@@ -145,4 +145,7 @@ def _similarity(
 
 
 def _has_bfloat16(vectors: Tensor) -> bool:
-    return vectors.device.type != "cpu" or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    if vectors.device.type != "cpu":
+        return torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+    available = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    return bool(available and torch.ops.mkldnn._is_mkldnn_bf16_supported())

@@ -8,7 +8,7 @@ cell the probability is taken to be spread evenly.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -56,6 +56,7 @@ class Density:
         area_km2: `(B, C)` float64, of the part of each cell that a mask left.
         lat_lon: `(B, C, 2)` float64 degrees, the centre of each cell, or a place in the part that a mask left; NaN
             where there is no cell.
+        reach_km: `(B, C)` float64, at least how far the farthest point of each cell is from that place.
     """
 
     cells: NDArray[np.uint64]
@@ -63,6 +64,7 @@ class Density:
     mass: NDArray[np.float64]
     area_km2: NDArray[np.float64]
     lat_lon: NDArray[np.float64]
+    reach_km: NDArray[np.float64]
 
     @cached_property
     def total(self) -> NDArray[np.float64]:
@@ -196,7 +198,13 @@ class Density:
             mass=np.take_along_axis(mass, order, 1),
             area_km2=np.take_along_axis(self.area_km2, order, 1),
             lat_lon=np.take_along_axis(self.lat_lon, order[..., None], 1),
+            reach_km=np.take_along_axis(self.reach_km, order, 1),
         )
+
+    def row(self, picture: int) -> Density:
+        """That of one picture, alone."""
+        one = slice(picture, picture + 1)
+        return Density(**{column.name: getattr(self, column.name)[one] for column in fields(self)})
 
     def likeliest(self, count: int) -> NDArray[np.int64]:
         """The columns of the most probable cells (B, min(count, C)), best first."""
@@ -257,7 +265,7 @@ class Density:
     def radii_km(self, points: NDArray[np.float64], masses: NDArray[np.float64]) -> NDArray[np.float64]:
         """`radius_km` for several shares of the probability (M,) at once: (B, M)."""
         far = haversine_km(points[:, :1], points[:, 1:], self.lat_lon[..., 0], self.lat_lon[..., 1])
-        far = np.where(self.levels >= 0, np.minimum(far + reach_km(self.levels), HALF_WAY_ROUND_KM), np.inf)
+        far = np.where(self.levels >= 0, np.minimum(far + self.reach_km, HALF_WAY_ROUND_KM), np.inf)
         order = far.argsort(axis=1)
         held = np.take_along_axis(self._shares, order, 1).cumsum(axis=1)
         # The last sum is the total as it was really added up, so a mass of 1 is always reached.
@@ -422,6 +430,7 @@ def _sorted(found: list[tuple[NDArray[np.uint64], NDArray[np.float64], NDArray[n
         mass=np.where(exists, mass, 0.0),
         area_km2=area,
         lat_lon=lat_lon,
+        reach_km=reach_km(levels),
     )
 
 
@@ -430,10 +439,19 @@ def _confined(whole: Density, region: Region) -> Density:
     real = whole.levels >= 0
     cells, places = np.unique(whole.cells[real], return_inverse=True)
     points, found = region.points(cells)
-    inside, lat_lon = np.zeros(whole.cells.shape), whole.lat_lon.copy()
+    # From a place that is not the centre, the far corner is farther.
+    moved = haversine_km(*points.T, *np.stack(s2.centres(cells)))
+    inside, lat_lon, reach = np.zeros(whole.cells.shape), whole.lat_lon.copy(), whole.reach_km.copy()
+    reach[real] += moved[places]
     inside[real] = np.where(found, region.shares(cells), 0.0)[places]
     lat_lon[real] = points[places]
-    return replace(whole, mass=whole.mass * inside, area_km2=whole.area_km2 * inside, lat_lon=lat_lon)
+    return replace(
+        whole,
+        mass=whole.mass * inside,
+        area_km2=whole.area_km2 * inside,
+        lat_lon=lat_lon,
+        reach_km=reach,
+    )
 
 
 def reach_km(levels: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -43,7 +43,12 @@ class Sampling:
     seed: int = 0
 
     def draw(
-        self, model: CellModel[StateT], query: Query, *, keys: Tensor, mask: ChildMask | None = None
+        self,
+        model: CellModel[StateT],
+        query: Query,
+        *,
+        keys: Tensor | None = None,
+        mask: ChildMask | None = None,
     ) -> Candidates:
         """Places of each picture; see `sample`.
 

@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,6 +35,7 @@ __all__ = [
     "Outcomes",
     "RiskCurve",
     "calibration_error",
+    "conformal",
     "conformal_quantile",
     "coverage_table",
     "fit",
@@ -103,21 +105,26 @@ def fit(
     ]
     sharpened, _ = min(likelier, key=lambda version: version[1])
     seen = observe(sharpened, model, query[odd], lat_lon=lat_lon[odd], alignment=alignment)
+    about = {"model": name, "fitted_on": fitted_on, "pictures": len(lat_lon)}
+    return sharpened.model_copy(update={**about, **conformal(seen)})
+
+
+def conformal(seen: Outcomes) -> dict[str, Any]:
+    """The sizes of regions and circles that held the truth in 1, 2, ... 99 % of pictures: fields of `Calibration`.
+
+    Args:
+        seen: Of pictures on which nothing else was fitted, under the calibration that is to get them.
+    """
     regions = [conformal_quantile(seen.before, nominal) for nominal in _NOMINAL]
     circles = [
         conformal_quantile(seen.distance_km / radius, nominal)
         for radius, nominal in zip(seen.radius_km.T, _NOMINAL, strict=True)
     ]
-    return sharpened.model_copy(
-        update={
-            "model": name,
-            "fitted_on": fitted_on,
-            "pictures": len(lat_lon),
-            # A hair more: the cell, or the distance, that the quantile is must be inside.
-            "regions": tuple(min(1.0, mass + 1e-9) for mass in regions),
-            "circles": tuple(factor * (1 + 1e-9) if math.isfinite(factor) else None for factor in circles),
-        }
-    )
+    return {
+        # A hair more: the cell, or the distance, that the quantile is must be inside.
+        "regions": tuple(min(1.0, mass + 1e-9) for mass in regions),
+        "circles": tuple(factor * (1 + 1e-9) if math.isfinite(factor) else None for factor in circles),
+    }
 
 
 def fit_temperatures(
@@ -166,9 +173,14 @@ def fit_temperature(log_probs: Tensor, tokens: Tensor) -> float:
     Args:
         log_probs: `(N, V)`. Pictures whose true token is impossible are left out: no temperature helps them.
         tokens: `(N,)` int64, the true ones.
+
+    Returns:
+        1 where no picture's true token is possible.
     """
     true = log_probs.gather(1, tokens[:, None])
     possible = true[:, 0] > -torch.inf
+    if not possible.any():
+        return 1.0
     z, true = log_probs[possible], true[possible]
     finite = z.nan_to_num(neginf=0.0)
     cold, hot = math.log(_COLDEST), math.log(_HOTTEST)

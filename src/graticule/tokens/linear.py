@@ -20,7 +20,7 @@ class Linear(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
         """`(..., n)` to `(..., m)`."""
         exact = x.dtype == torch.float32 and not torch.is_autocast_enabled(x.device.type)
-        ours = self.training and exact and x.device.type == "cpu" and x.numel()
+        ours = self.training and exact and x.device.type == "cpu" and x.numel() and x.ndim > 1
         if ours and torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
             return cast(Tensor, _Product.apply(x, self.weight, self.bias))  # type: ignore[no-untyped-call]
         return super().forward(x)

@@ -48,9 +48,16 @@ class RewardConfig(BaseModel):
 class RewardModel(nn.Module):
     """Says of finished places how likely each is near the truth. All of it is trained, without dropout."""
 
-    def __init__(self, config: RewardConfig) -> None:
+    def __init__(self, config: RewardConfig, *, judges: str = "") -> None:
+        """Draw the new layers' weights.
+
+        Args:
+            config: Its shape.
+            judges: The name of the model whose places it judges.
+        """
         super().__init__()
         self.config = config
+        self.judges = judges
         self.geotoken = GeoToken(config.geotoken.model_copy(update=_WITHOUT_DROPOUT))
         self.judge = nn.Sequential(
             nn.Linear(config.geotoken.d_model, config.hidden), nn.ReLU(), nn.Linear(config.hidden, 2)
@@ -126,7 +133,8 @@ class RewardModel(nn.Module):
         """
         stored = ModelFolder.find(folder)
         try:
-            reward = cls(RewardConfig.model_validate(stored.config().get("reward")))
+            about = stored.config()
+            reward = cls(RewardConfig.model_validate(about.get("reward")), judges=str(about.get("model", "")))
             reward.load_state_dict(stored.tensors("reward.safetensors"))
         except (ValidationError, RuntimeError) as error:
             raise ModelFormatError(f"{folder}: not a reward model ({error}).") from error

@@ -28,7 +28,7 @@ def config(server, **options):
 def test_its_choice_is_the_estimate(geolocator, pictures, server):
     server.behaviours = [("says", '{"choice": 3}')]
     chosen = list(geolocator.locate(pictures, judge=config(server)))
-    assert [result.selection for result in chosen] == [Selection("judge")] * 3
+    assert [result.selection for result in chosen] == [Selection("judge", tokens=110)] * 3
     best = list(geolocator.locate(pictures, select="log-probability"))
     assert all(
         (c.latitude, c.longitude) != (b.latitude, b.longitude) for c, b in zip(chosen, best, strict=True)
@@ -93,3 +93,18 @@ def test_no_more_than_ten_candidates_are_offered(geolocator, pictures, server):
     text = request["messages"][0]["content"][0]["text"]
     assert "10" in text
     assert "\n11" not in text
+
+
+def test_a_server_that_refuses_the_key_is_asked_once_in_all(geolocator, views_folder, server):
+    server.behaviours = [("fails", 401)]
+    pictures = sorted(views_folder.glob("*.png"))[:6]
+    results = list(geolocator.locate(pictures, judge=config(server), batch_size=2))
+    assert all(result.selection.fallback for result in results)
+    assert len(server.received) == 1
+
+
+def test_what_the_server_counted_is_told(geolocator, pictures, server):
+    server.behaviours = [("says", '{"choice": 1}')]
+    [result] = geolocator.locate(pictures[:1], judge=config(server, prompt_price=1.0, completion_price=2.0))
+    assert result.selection.tokens == 110
+    assert result.selection.cost == pytest.approx(120e-6)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import warnings
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +60,8 @@ class Judge:
         self.config = config
         self._server = Server(config)
         self._sleep = sleep
+        self._stopped = ""
+        self._lost_in_a_row = 0
         if config.in_the_clear:
             warnings.warn(
                 f"judge url: {config.host} is not this machine and the connection is not encrypted: pictures and "
@@ -97,8 +99,15 @@ class Judge:
         for index, places in enumerate(candidates):
             if not places:
                 raise InputError(f"candidates[{index}] is empty: give one or more, there must be a fallback.")
-        batch = _Batch(len(pictures), progress)
+        batch = _Batch(len(pictures), progress, stopped=self._stopped, lost_in_a_row=self._lost_in_a_row)
         work = self._all(pictures, candidates, batch)
+        try:
+            return self._finished(work, batch)
+        finally:
+            # What stops one call stops the next: a server that refuses its key would refuse it again.
+            self._stopped, self._lost_in_a_row = batch.stopped, batch.lost_in_a_row
+
+    def _finished(self, work: Coroutine[Any, Any, list[Verdict]], batch: _Batch) -> list[Verdict]:
         try:
             asyncio.get_running_loop()
         except RuntimeError:
