@@ -31,7 +31,8 @@ of the training split. Validation and test are streams of views of their own.
 
 **Time.** {times}; on {machine}. Computing features takes another ten minutes.
 
-**Results** on {count} fresh noisy test views (± is half a 95 % bootstrap interval), from the files as written;
+**Results** on {count} fresh noisy test views (± is half a 95 % bootstrap interval), from the files as written,
+and with the calibration in calibration.json, if there is one;
 `graticule evaluate --model {name} --source orbit --split test` repeats them:
 
 {results}
