@@ -203,3 +203,15 @@ def test_what_is_wrong_is_named():
         reweigh(logits, pairs, PolicyConfig(name="distance-mask"), variogram=None, generator=generator)
     plain = reweigh(logits, pairs, PolicyConfig(name="none"), variogram=None, generator=generator)
     assert torch.equal(plain, logits)
+
+
+def test_pairs_are_compared_in_full_precision_under_autocast():
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(8, 64, generator=generator)
+    places = torch.rand(8, 2, generator=generator, dtype=torch.float64)
+    expected = pairs_of(features, places)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = pairs_of(features, places)
+    assert found.dissimilarity.dtype == torch.float32
+    assert torch.equal(found.dissimilarity, expected.dissimilarity)
+    assert torch.equal(found.distance_km, expected.distance_km)

@@ -59,3 +59,10 @@ def test_features_are_all_or_none():
     with pytest.raises(ValueError, match="features"):
         LocationQueue(4, feature_width=3).push(places(1, 2))
     assert list(LocationQueue(4).state_dict()) == ["lat_lon", "count"]
+
+
+def test_pictures_may_lie_elsewhere_than_the_queue():
+    """On "meta", as on a GPU, tensors of two devices are refused together."""
+    queue = LocationQueue(4, feature_width=3).to("meta")
+    queue.push(places(1, 6), torch.ones(6, 3))
+    assert queue.lat_lon.device.type == queue.looks.device.type == "meta"

@@ -42,7 +42,7 @@ class LocationQueue(nn.Module):
         """Put B pictures in, the oldest falling out.
 
         Args:
-            lat_lon: (B, 2) degrees.
+            lat_lon: (B, 2) degrees, wherever they are.
             features: (B, feature_width), if the queue keeps features.
 
         Raises:
@@ -53,11 +53,11 @@ class LocationQueue(nn.Module):
         if not self.length:
             return
         count = cast(Tensor, self.count)
-        last = torch.arange(max(0, len(lat_lon) - self.length), len(lat_lon))
-        places = (count + last) % self.length
+        first = max(0, len(lat_lon) - self.length)
+        places = (count + torch.arange(first, len(lat_lon), device=count.device)) % self.length
         stored = cast(Tensor, self.lat_lon)
-        stored[places] = lat_lon[last].to(stored)
+        stored[places] = lat_lon[first:].to(stored)
         if features is not None:
             looks = cast(Tensor, self.looks)
-            looks[places] = features[last].to(looks)
+            looks[places] = features[first:].to(looks)
         count += len(lat_lon)
