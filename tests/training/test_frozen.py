@@ -200,3 +200,22 @@ def test_a_step_leaves_nothing_on_another_device(monkeypatch):
 def test_too_few_pictures_are_refused():
     with pytest.raises(ConfigError, match="batch: 5000 of 3000 training pictures"):
         task(batch=5000)
+
+
+def test_validation_is_drawn_from_the_whole_split():
+    """Pictures come country by country; half of these lie where features tell nothing."""
+    half = len(VALIDATION[0]) // 2
+    features = VALIDATION[0].clone()
+    features[half:] = 0
+    running = FrozenAlignTask(
+        FrozenAlignConfig(
+            alignment=ALIGNMENT, policy=PolicyConfig(name="none"), batch=64, validation_rows=half
+        ),
+        TRAINING,
+        (features, VALIDATION[1]),
+    )
+    asked = []
+    running.model.alignment.images = lambda rows: asked.append(rows) or torch.ones(len(rows), 32)
+    running.validate()
+    silent = int((torch.cat(asked) == 0).all(1).sum())
+    assert half / 4 < silent < 3 * half / 4

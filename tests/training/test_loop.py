@@ -161,6 +161,13 @@ def test_other_settings_do_not_resume(tmp_path):
     assert run(Toy(), tmp_path).step == STEPS
 
 
+def test_a_run_goes_on_on_another_device(tmp_path):
+    run(Toy(), tmp_path, stop_after_s=-1, device="cpu")
+    task = Toy()
+    assert run(task, tmp_path, device="auto").finished
+    assert task.steps[0] == 1
+
+
 def test_settings_of_an_earlier_version_resume(tmp_path):
     run(Toy(), tmp_path, stop_after_s=-1)
     path = tmp_path / "checkpoint.safetensors"

@@ -183,3 +183,19 @@ def test_soft_answers_are_taught_where_asked(recipe, tiny_model, monkeypatch, so
         assert target.shape == (64, size)
         # The likeliest child is nearly always the true one; a neighbour's centre may be as near.
         assert (target.argmax(1) == token).float().mean() > 0.8
+
+
+def test_validation_rows_are_drawn_from_all(recipe, tiny_model):
+    settings = recipe.geotoken.model_copy(update={"validation_rows": 20})
+    training, validation = examples(tiny_model, 64, 60)
+    chosen = [GeoTokenTask(settings, training, validation)._validation.chosen for _ in range(2)]
+    assert torch.equal(*chosen)
+    assert len(chosen[0].unique()) == 20
+    assert chosen[0].max() >= 40
+
+
+def test_several_processes_are_refused_before_anything_is_written(recipe, tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ConfigError, match="start it without torchrun"):
+        train_orbit(recipe, tmp_path / "run", tmp_path / "out")
+    assert not list(tmp_path.iterdir())

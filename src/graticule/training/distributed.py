@@ -35,6 +35,7 @@ __all__ = [
     "Device",
     "Part",
     "agreed",
+    "alone",
     "average_gradients",
     "averages",
     "chosen_device",
@@ -105,7 +106,7 @@ def join_processes(device: Device = "cpu", *, timeout_s: float = _TIMEOUT_S) -> 
     Raises:
         ConfigError: there is no such device.
     """
-    if _together() or int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    if _together() or _started() == 1:
         return
     where = chosen_device(device)
     if where.type == "cuda":
@@ -114,6 +115,22 @@ def join_processes(device: Device = "cpu", *, timeout_s: float = _TIMEOUT_S) -> 
     with _reaching_others():
         distributed.init_process_group(backend, timeout=timedelta(seconds=timeout_s))
     atexit.register(distributed.destroy_process_group)
+
+
+def alone(what: str) -> None:
+    """Refuse to run as one of several processes.
+
+    Args:
+        what: can't be, for the message.
+
+    Raises:
+        ConfigError: it is one of several.
+    """
+    if _started() > 1:
+        raise ConfigError(
+            f"WORLD_SIZE is {_started()}: {what} trains in one process, and several would write each other's files; "
+            "start it without torchrun."
+        )
 
 
 def chosen_device(device: Device) -> torch.device:
@@ -269,6 +286,11 @@ def _sum(values: Tensor) -> None:
 
 def _together() -> bool:
     return distributed.is_available() and distributed.is_initialized()
+
+
+def _started() -> int:
+    """How many processes `torchrun` says that it started."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def _shares(count: int) -> list[int]:

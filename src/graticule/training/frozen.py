@@ -23,9 +23,9 @@ from graticule.evaluation.metrics import geoscore
 from graticule.registry import ALIGNMENTS
 from graticule.training.distributed import device_of, spread
 from graticule.training.loop import step_generator
-from graticule.training.stored import Rows
+from graticule.training.stored import Rows, some
 
-__all__ = ["FrozenAlignConfig", "FrozenAlignTask", "FrozenLearner", "retrieved_km", "some"]
+__all__ = ["FrozenAlignConfig", "FrozenAlignTask", "FrozenLearner", "retrieved_km"]
 
 RETRIEVAL_KM = (25, 50, 100, 200, 750)
 """Within which retrieval counts answers."""
@@ -71,6 +71,7 @@ class FrozenAlignConfig(BaseModel):
     refit_rows: int = 16_384
     seed: int = 0
     validation_rows: int = 8192
+    """How many of the validation split are looked up, at most; drawn, the same ones every time."""
 
 
 class FrozenLearner(nn.Module):
@@ -202,7 +203,8 @@ class FrozenAlignTask:
 
     def validate(self) -> dict[str, float]:
         """Gallery retrieval of validation pictures among the places of the training pictures."""
-        chosen = slice(self.config.validation_rows)
+        # Of all shards: the first rows can be of one country.
+        chosen = some(len(self._validation[1]), self.config.validation_rows)
         features, lat_lon = self._validation[0][chosen], self._validation[1][chosen]
         km = retrieved_km(self.model.alignment, features, lat_lon, self._gallery)
         return {
@@ -231,11 +233,6 @@ class FrozenAlignTask:
         shift = int(torch.randint(group, (), generator=generator))
         runs = torch.roll(self._curve, shift)[: len(self._curve) // group * group].view(-1, group)
         return runs[torch.randperm(len(runs), generator=generator)].flatten()
-
-
-def some(count: int, most: int) -> Tensor:
-    """At most so many of `count` rows, rising; the same ones every time."""
-    return torch.randperm(count, generator=torch.Generator().manual_seed(0))[:most].sort().values
 
 
 def retrieved_km(alignment: Alignment, features: Tensor, lat_lon: Tensor, gallery: Tensor) -> np.ndarray:

@@ -16,6 +16,7 @@ from graticule.tokens.targets import soft_targets
 from graticule.training.distributed import WHOLE, Part, device_of
 from graticule.training.examples import Examples
 from graticule.training.loop import step_generator
+from graticule.training.stored import some
 
 __all__ = ["GeoTokenTask", "GeoTokenTaskConfig"]
 
@@ -51,7 +52,7 @@ class GeoTokenTask:
         Args:
             config: settings.
             training: to learn from.
-            validation: to be judged on; the first `validation_rows` are.
+            validation: to be judged on; `validation_rows` drawn of them are, the same ones every time.
 
         Raises:
             ConfigError: there are fewer training pictures than a batch holds.
@@ -62,7 +63,7 @@ class GeoTokenTask:
         torch.manual_seed(config.seed)
         self.model = GeoToken(config.geotoken)
         self._training = training
-        self._validation = validation.only(torch.arange(min(config.validation_rows, len(validation))))
+        self._validation = validation.only(some(len(validation), config.validation_rows))
         self._epoch: tuple[int, Tensor] | None = None
 
     def loss(self, step: int) -> tuple[Tensor, dict[str, float]]:

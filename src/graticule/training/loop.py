@@ -210,7 +210,8 @@ def _begun(
         return {"step": 0, "best_score": -math.inf, "best_step": 0, "seconds": 0.0}
     progress = load_checkpoint(checkpoint, task.model, optimizer)
     # Read as settings: those of an earlier version lack the newer ones, which stand at their defaults.
-    if TrainingConfig.model_validate(progress.pop("config")) != config:
+    # On another device a run can go on, if not to the bit.
+    if TrainingConfig.model_validate({**progress.pop("config"), "device": config.device}) != config:
         raise ConfigError(
             f"{checkpoint.parent}: its run has other settings; resume with those, or name another folder."
         )

@@ -34,6 +34,7 @@ from graticule.training.best import load_best
 from graticule.training.calibrate import calibrate
 from graticule.training.card import model_card
 from graticule.training.classifier import ClassifierTask
+from graticule.training.distributed import alone
 from graticule.training.examples import Examples
 from graticule.training.features import extract_views, load_shards
 from graticule.training.geotoken import GeoTokenTask, GeoTokenTaskConfig
@@ -166,8 +167,9 @@ def train_orbit(
         Whether the model is finished.
 
     Raises:
-        ConfigError: the folder's run has other settings.
+        ConfigError: the folder's run has other settings, or this is one of several processes.
     """
+    alone("the recipe of the shipped model")
     deadline = time.monotonic() + stop_after_s
     make_folder(folder)
     _same_recipe(recipe, folder)

@@ -27,10 +27,11 @@ from graticule.retrieval.exact import ExactIndex
 from graticule.store import make_folder, write_whole
 from graticule.training.best import load_best
 from graticule.training.distributed import Device, is_main, join_processes, main_first, only_main, spread
-from graticule.training.frozen import RETRIEVAL_KM, FrozenAlignConfig, FrozenAlignTask, some
+from graticule.training.frozen import RETRIEVAL_KM, FrozenAlignConfig, FrozenAlignTask
 from graticule.training.loop import TrainingConfig, step_generator, train
 from graticule.training.schedule import Schedule
 from graticule.training.shards import Records, encode_names, read_names, read_records, split_rows
+from graticule.training.stored import some
 
 __all__ = ["SpacesRecipe", "SpacesTask", "align_folder", "retrieval"]
 
@@ -311,7 +312,9 @@ def _same_run(run: Path, recipe: SpacesRecipe, records: Records) -> None:
     if path.exists():
         before = json.loads(path.read_bytes())
         # Read as a recipe: one of an earlier version lacks the settings that are newer, which stand at their defaults.
-        if (SpacesRecipe.model_validate(before["recipe"]), before["data"]) != (recipe, records.digest):
+        # On another device it can go on.
+        recorded = SpacesRecipe.model_validate({**before["recipe"], "device": recipe.device})
+        if (recorded, before["data"]) != (recipe, records.digest):
             raise ConfigError(
                 f"{path}: this folder's run has other settings or pictures; name another folder, or delete it."
             )

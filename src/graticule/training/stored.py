@@ -20,7 +20,7 @@ from torch import Tensor
 
 from graticule.errors import InputError
 
-__all__ = ["Matrix", "Rows", "StoredRows", "matrices", "selected"]
+__all__ = ["Matrix", "Rows", "StoredRows", "matrices", "selected", "some"]
 
 _FLOATS: Final = {
     "F16": torch.float16,
@@ -148,3 +148,8 @@ Rows: TypeAlias = Tensor | StoredRows
 def selected(rows: Rows, numbers: Tensor) -> Rows:
     """(M,) of the rows, left where they are."""
     return rows.only(numbers) if isinstance(rows, StoredRows) else rows[numbers]
+
+
+def some(count: int, most: int) -> Tensor:
+    """At most so many of `count` rows, rising; the same ones every time."""
+    return torch.randperm(count, generator=torch.Generator().manual_seed(0))[:most].sort().values
