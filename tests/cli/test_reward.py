@@ -31,10 +31,22 @@ def test_it_hands_on_its_settings(run, asked, tmp_path):
     assert (recipe.near_km, recipe.seed) == (25, 7)
 
 
+def test_settings_of_a_file_give_way_to_what_is_said(run, asked, tmp_path):
+    path = tmp_path / "reward.yaml"
+    path.write_text("views: 5\nnear_km: 120\nhidden: 16\n", encoding="utf-8")
+    status, _, _ = run(
+        "reward", "orbit", "--out", tmp_path, "--config", path, "--views", 7, "--device", "cpu"
+    )
+    assert status == 0
+    recipe = asked[0][1]
+    assert (recipe.views, recipe.near_km, recipe.hidden, recipe.device) == (7, 120, 16, "cpu")
+    assert recipe.samples == 10
+
+
 def test_near_depends_on_the_model_and_stopping_is_said(run, asked, tmp_path):
     status, out, _ = run("reward", "orbit", "--out", tmp_path, "--minutes", 0)
     assert (status, out) == (0, "stopped; run the same command again to go on\n")
-    assert asked[0][1].near_km == 50
+    assert (asked[0][1].near_km, asked[0][1].device) == (50, "auto")
 
 
 def test_wrong_use_is_told_without_a_traceback(run, asked, tmp_path):

@@ -1,5 +1,6 @@
 """GeoToken on a folder of features, with the neighbours of its index; the paper's settings; reward models on such."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from torch.nn import functional
 from graticule.alignment.location import LocationEncoderConfig
 from graticule.alignment.spaces import SpacesAlignment, SpacesAlignmentConfig
 from graticule.earth.cells import TokenScheme
-from graticule.errors import ConfigError
+from graticule.errors import ConfigError, InputError
 from graticule.locator import Geolocator
 from graticule.model import Model
 from graticule.retrieval.neighbours import NeighbourConfig, read_neighbours
@@ -295,7 +296,7 @@ def test_a_reward_model_learns_from_the_gallery_s_own_pictures(parts, tiny_model
     model = Model.open(tmp_path / "model")
     settings = {"near_km": 2000, "views": 40, "validation_views": 10, "samples": 4, "batch": 8, "steps": 3}
     recipe = RewardRecipe.of(**settings, hidden=8)
-    with pytest.raises(Exception, match="name their index with --index"):
+    with pytest.raises(InputError, match="name their index with --index"):
         train_reward(model, FeatureFolder(parts / "features"), tmp_path / "a", recipe, report=print)
     pictures = FeatureFolder(parts / "features", parts / "index")
     assert train_reward(model, pictures, tmp_path / "b", recipe, report=print)
@@ -304,15 +305,45 @@ def test_a_reward_model_learns_from_the_gallery_s_own_pictures(parts, tiny_model
     assert (len(training), len(validation)) == (40, 6)
     assert not set(training.chosen.tolist()) & set(validation.chosen.tolist())
 
-    # Pictures that are not in the gallery are searched for.
-    others = tmp_path / "others"
-    others.mkdir()
+    # The same folder with another index is another run: its neighbours are others.
+    index = shutil.copytree(parts / "index", tmp_path / "index")
+    (index / "manifest.json").write_bytes((index / "manifest.json").read_bytes() + b"\n")
+    with pytest.raises(ConfigError, match="other pictures"):
+        train_reward(model, replace(pictures, index=index), tmp_path / "b", recipe, report=print)
+
+
+def test_only_pictures_that_are_not_in_the_gallery_are_searched_for(parts, tiny_model_folder, tmp_path):
+    assert run(parts, tiny_model_folder, tmp_path / "model")
+    model = Model.open(tmp_path / "model")
+    recipe = RewardRecipe.of(near_km=2000, views=40, validation_views=10)
+    others = FeatureFolder(tmp_path / "others")
+    others.features.mkdir()
     tensors = load_file(parts / "features" / "shard-00000001.safetensors")
-    save_file(tensors, others / "shard-00000000.safetensors")
-    training, _ = FeatureFolder(others).examples(model, recipe, tmp_path, report=print, deadline=0)
-    best = training.gallery.vectors[training.rows[:, 0]].float()
-    found = (training.alignment.images(training.features.float()) * best).sum(-1)
-    torch.testing.assert_close(found, torch.ones(len(training)), atol=2e-3, rtol=0)
+
+    def examples():
+        save_file(tensors, others.features / "shard-00000000.safetensors")
+        return others.examples(model, recipe, tmp_path, report=print, deadline=0)
+
+    # A part of the gallery, in its own order.
+    with pytest.raises(InputError, match="find themselves in the model's gallery"):
+        examples()
+    # Other pictures of the same places, and pictures of other places that look the same, are none of it.
+    features = tensors["features"].clone()
+    tensors["features"] = torch.randn(features.shape, generator=torch.Generator().manual_seed(9)).half()
+    training, _ = examples()
+    queries = training.alignment.images(training.features.float())
+    expected = (queries @ training.gallery.vectors.float().T).amax(1)
+    torch.testing.assert_close(training.similarities[:, 0].float(), expected, atol=2e-3, rtol=0)
+    tensors["features"], tensors["lat_lon"] = features, tensors["lat_lon"] * 0.9
+    assert len(examples()[0]) > 0
+
+
+def test_a_geotoken_run_belongs_to_its_index(parts, tiny_model_folder, tmp_path):
+    assert not run(parts, tiny_model_folder, tmp_path / "model", stop_after_s=0)
+    index = shutil.copytree(parts / "index", tmp_path / "index")
+    (index / "manifest.json").write_bytes((index / "manifest.json").read_bytes() + b"\n")
+    with pytest.raises(ConfigError, match="other settings or pictures"):
+        run(parts, tiny_model_folder, tmp_path / "model", index=index)
 
 
 def test_an_alignment_alone_makes_a_model_of_places(parts, tiny_model_folder, views_folder, tmp_path):

@@ -1,5 +1,8 @@
 """Training the reward model, on the tiny model of the tiny world."""
 
+import math
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,17 +10,18 @@ import torch
 from graticule.earth.distance import haversine_km
 from graticule.errors import ConfigError
 from graticule.tokens.reward import RewardModel
+from graticule.training import reward_samples
 from graticule.training.distributed import Part
 from graticule.training.examples import Examples
 from graticule.training.reward import (
     RewardRecipe,
     RewardTask,
-    Samples,
     area_under_curve,
     default_near_km,
     train_reward,
 )
 from graticule.training.reward_pictures import OrbitViews
+from graticule.training.reward_samples import Samples
 
 SMALL = {
     "near_km": 2000,
@@ -45,7 +49,7 @@ def pictures(model, count=6):
 
 def test_samples_are_distinct_counted_and_measured(tiny_model):
     some = pictures(tiny_model)
-    found = Samples.draw(tiny_model.geotoken, some, recipe=recipe(samples=8))
+    found = Samples.draw(tiny_model.geotoken, some, sampling=recipe(samples=8).sampling())
     assert found.counts.sum(1).tolist() == [8] * 6
     for tokens, counts, km, truth in zip(found.tokens, found.counts, found.km, some.places, strict=True):
         real = counts > 0
@@ -56,17 +60,17 @@ def test_samples_are_distinct_counted_and_measured(tiny_model):
 
 def test_a_picture_s_samples_depend_on_its_row_alone_and_on_the_seed(tiny_model):
     geotoken, six = tiny_model.geotoken, pictures(tiny_model)
-    some = Samples.draw(geotoken, six.only(torch.arange(3)), recipe=recipe())
-    every = Samples.draw(geotoken, six, recipe=recipe())
+    some = Samples.draw(geotoken, six, sampling=recipe().sampling(), rows=torch.arange(3))
+    every = Samples.draw(geotoken, six, sampling=recipe().sampling())
     assert torch.equal(some.tokens, every.tokens[:3])
     assert torch.equal(some.counts, every.counts[:3])
-    other = Samples.draw(geotoken, six, recipe=recipe(seed=1))
+    other = Samples.draw(geotoken, six, sampling=recipe(seed=1).sampling())
     assert not torch.equal(other.tokens, every.tokens)
 
 
 def test_the_task_leaves_the_base_alone_and_learns_all_of_its_own(tiny_model):
     geotoken, six = tiny_model.geotoken, pictures(tiny_model)
-    data = six, Samples.draw(geotoken, six, recipe=recipe())
+    data = six, Samples.draw(geotoken, six, sampling=recipe().sampling())
     task = RewardTask(recipe(), geotoken, data, data)
     before = {name: value.clone() for name, value in tiny_model.geotoken.state_dict().items()}
     loss, _ = task.loss(0)
@@ -106,8 +110,41 @@ def test_stopped_and_resumed_it_writes_the_same_folder(tiny_model, mosaic, tmp_p
     card = (tmp_path / "once" / "MODEL_CARD.md").read_text()
     assert "AUC" in card
     assert "2000 km" in card
-    with pytest.raises(ConfigError, match="other settings or another model"):
+    with pytest.raises(ConfigError, match="other settings, other pictures or another model"):
         train_reward(tiny_model, OrbitViews(mosaic), tmp_path / "once", recipe(seed=1), report=lines.append)
+
+
+def test_samples_are_kept_in_parts_each_drawn_once(tiny_model, tmp_path, monkeypatch):
+    monkeypatch.setattr(reward_samples, "_SHARD_ROWS", 4)
+    geotoken, ten = tiny_model.geotoken, pictures(tiny_model, 10)
+    sampling, said = recipe().sampling(), []
+
+    def kept(deadline):
+        return Samples.kept(geotoken, ten, tmp_path, sampling=sampling, report=said.append, deadline=deadline)
+
+    for parts in (1, 2):
+        assert kept(-math.inf) is None
+        assert len(list(tmp_path.iterdir())) == len(said) == parts
+    found, expected = kept(-math.inf), Samples.draw(geotoken, ten, sampling=sampling)
+    for name in Samples.model_fields:
+        assert torch.equal(getattr(found, name), getattr(expected, name))
+    assert torch.equal(kept(-math.inf).tokens, expected.tokens)
+    assert len(said) == 3
+
+
+def test_a_run_belongs_to_its_pictures_and_its_model(tiny_model, mosaic, tmp_path):
+    def stopped(model, pictures):
+        return train_reward(model, pictures, tmp_path, recipe(), report=lambda line: None, stop_after_s=0)
+
+    assert not stopped(tiny_model, OrbitViews(mosaic))
+    assert not stopped(tiny_model, OrbitViews(mosaic))
+    gallery = tiny_model.gallery
+    for model, looked_at in (
+        (tiny_model, replace(mosaic, pixels=mosaic.pixels.flip(0))),
+        (replace(tiny_model, gallery=replace(gallery, lat_lon=gallery.lat_lon.flip(0))), mosaic),
+    ):
+        with pytest.raises(ConfigError, match="other pictures or another model"):
+            stopped(model, OrbitViews(looked_at))
 
 
 def test_near_has_a_default_for_each_kind_of_picture(tiny_model):

@@ -37,46 +37,77 @@ def reward(
             help="Their index with neighbours, where they are those of MODEL's gallery.",
         ),
     ] = None,
-    views: Annotated[int, typer.Option(metavar="N", help="How many are learned from.")] = 16_384,
-    validation_views: Annotated[int, typer.Option(metavar="N", help="How many are judged on.")] = 2048,
-    samples: Annotated[int, typer.Option(metavar="N", help="Drawn of each picture.")] = 10,
-    temperature: Annotated[float, typer.Option(metavar="X", help="They are drawn at.")] = 0.7,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="YAML",
+            exists=True,
+            dir_okay=False,
+            help="Settings; what is given beside it wins over them.",
+        ),
+    ] = None,
+    views: Annotated[
+        int | None, typer.Option(metavar="N", help="How many are learned from; else 16384.")
+    ] = None,
+    validation_views: Annotated[
+        int | None, typer.Option(metavar="N", help="How many are judged on; else 2048.")
+    ] = None,
+    samples: Annotated[int | None, typer.Option(metavar="N", help="Drawn of each picture; else 10.")] = None,
+    temperature: Annotated[
+        float | None, typer.Option(metavar="X", help="They are drawn at; else 0.7.")
+    ] = None,
     near_km: Annotated[
         float | None,
-        typer.Option(metavar="KM", help="What is near; 50 for views from above and else 200 if not said."),
+        typer.Option(metavar="KM", help="What is near; else 50 for views from above and 200 for photos."),
     ] = None,
-    steps: Annotated[int, typer.Option(metavar="N", help="How many batches are learned from.")] = 768,
-    batch: Annotated[int, typer.Option(metavar="N", help="Pictures a step, each with all its samples.")] = 64,
-    learning_rate: Annotated[float, typer.Option(metavar="X", help="At its highest.")] = 1e-4,
-    seed: Annotated[int, typer.Option(metavar="N", help="Of samples, first weights and order.")] = 0,
+    steps: Annotated[
+        int | None, typer.Option(metavar="N", help="How many batches are learned from; else 768.")
+    ] = None,
+    batch: Annotated[
+        int | None, typer.Option(metavar="N", help="Pictures a step, each with all its samples; else 64.")
+    ] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(metavar="X", help="At its highest; else 0.0001.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(metavar="N", help="Of samples, first weights and order; else 0.")
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="[b]cpu[/b] or [b]cuda[/b]; else CUDA where there is any."),
+    ] = None,
     minutes: Annotated[
         float, typer.Option(metavar="N", min=0, help="Stop, resumable, after so long; run again to go on.")
     ] = float("inf"),
 ) -> None:
     """Train a reward model, which chooses among the candidates of MODEL, and say how well it tells near from far.
 
-    Run it again after an interruption: what is done is kept.
+    Run it again after an interruption: what is done is kept. `torchrun -m graticule reward ...` draws and trains on
+    several processes.
     """
     if index is not None and features is None:
         raise typer.BadParameter("--index goes with --features")
     from graticule.data.orbit.mosaic import Mosaic, training_mosaic_path
     from graticule.model import Model
     from graticule.training.distributed import only_main
+    from graticule.training.recipe import read_recipe
     from graticule.training.reward import RewardRecipe, default_near_km, train_reward
     from graticule.training.reward_pictures import FeatureFolder, OrbitViews
 
     opened = Model.open(model)
-    recipe = RewardRecipe.of(
-        near_km=default_near_km(opened) if near_km is None else near_km,
-        views=views,
-        validation_views=validation_views,
-        samples=samples,
-        temperature=temperature,
-        batch=batch,
-        steps=steps,
-        learning_rate=learning_rate,
-        seed=seed,
-    )
+    given = {
+        "near_km": near_km,
+        "views": views,
+        "validation_views": validation_views,
+        "samples": samples,
+        "temperature": temperature,
+        "batch": batch,
+        "steps": steps,
+        "learning_rate": learning_rate,
+        "seed": seed,
+        "device": device,
+    }
+    recipe = read_recipe(RewardRecipe, config, given, otherwise={"near_km": default_near_km(opened)})
     if features is not None:
         pictures: FeatureFolder | OrbitViews = FeatureFolder(features, index)
     else:

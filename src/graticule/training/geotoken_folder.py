@@ -217,8 +217,9 @@ def _read_parts(
         )
     except ValidationError as error:
         raise ConfigError("; ".join(found["msg"] for found in error.errors())) from error
-    together = hashlib.sha256("\n".join([records.digest, source.digest, aligned_digest]).encode()).hexdigest()
-    return _Parts(pictures, config, opened, aligned, together)
+    together = hashlib.sha256("\n".join([records.digest, source.digest, aligned_digest]).encode())
+    together.update((index / "manifest.json").read_bytes())
+    return _Parts(pictures, config, opened, aligned, together.hexdigest())
 
 
 def _network(recipe: GeoTokenRecipe, pictures: Examples) -> GeoTokenConfig:

@@ -28,7 +28,13 @@ def checked(recipe: type[Recipe], settings: dict[str, Any]) -> Recipe:
         raise ConfigError("; ".join(told)) from error
 
 
-def read_recipe(recipe: type[Recipe], path: Path | None, given: Mapping[str, Any]) -> Recipe:
+def read_recipe(
+    recipe: type[Recipe],
+    path: Path | None,
+    given: Mapping[str, Any],
+    *,
+    otherwise: Mapping[str, Any] | None = None,
+) -> Recipe:
     """The recipe of a YAML file, with what was given on the command line put in its place.
 
     What neither names, at any depth, is as the recipe has it by default.
@@ -37,6 +43,7 @@ def read_recipe(recipe: type[Recipe], path: Path | None, given: Mapping[str, Any
         recipe: its class.
         path: the file; None: there is none.
         given: name -> value, at any depth; None: not given.
+        otherwise: name -> value of what neither names, where the recipe has no default.
 
     Raises:
         ConfigError: the file can't be read, or a setting makes no sense.
@@ -47,7 +54,7 @@ def read_recipe(recipe: type[Recipe], path: Path | None, given: Mapping[str, Any
         for name, field in recipe.model_fields.items()
         if isinstance(field.default, BaseModel)
     }
-    settings = overlaid(defaults, {} if path is None else _settings(path))
+    settings = overlaid({**defaults, **(otherwise or {})}, {} if path is None else _settings(path))
     return checked(recipe, overlaid(settings, _said(given)))
 
 

@@ -6,6 +6,7 @@ Three stages: pictures with their neighbours (`reward_pictures`), samples of eac
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -16,11 +17,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
-from safetensors.torch import load_file, save
-from torch import Tensor
+from torch import Tensor, nn
 
-from graticule.decoding.sample import sample
-from graticule.earth.distance import haversine_km
+from graticule.decoding.sample import Sampling
 from graticule.errors import ConfigError
 from graticule.evaluation.metrics import geoscore
 from graticule.model import Model
@@ -32,6 +31,8 @@ from graticule.training.distributed import (
     WHOLE,
     Device,
     Part,
+    agreed,
+    chosen_device,
     device_of,
     is_main,
     join_processes,
@@ -41,13 +42,13 @@ from graticule.training.distributed import (
 from graticule.training.examples import Examples
 from graticule.training.loop import TrainingConfig, step_generator, train
 from graticule.training.recipe import checked
+from graticule.training.reward_samples import Samples
 from graticule.training.schedule import Schedule
 
 __all__ = [
     "Pictures",
     "RewardRecipe",
     "RewardTask",
-    "Samples",
     "area_under_curve",
     "default_near_km",
     "train_reward",
@@ -81,8 +82,8 @@ class RewardRecipe(BaseModel):
     learning_rate: float = Field(default=1e-4, gt=0)
     hidden: int = Field(default=2048, gt=0)
     seed: int = Field(default=0, ge=0)
-    device: Device = "cpu"
-    """Where it is trained; samples are drawn on the CPU."""
+    device: Device = "auto"
+    """Where samples are drawn and it is trained."""
 
     @classmethod
     def of(cls, **settings: Any) -> RewardRecipe:
@@ -92,6 +93,10 @@ class RewardRecipe(BaseModel):
             ConfigError: one makes no sense.
         """
         return checked(cls, settings)
+
+    def sampling(self) -> Sampling:
+        """How samples are drawn."""
+        return Sampling(count=self.samples, temperature=self.temperature, seed=self.seed)
 
     def training(self) -> TrainingConfig:
         """How the one loop is to run."""
@@ -114,6 +119,10 @@ class Pictures(Protocol):
         """What they are, in a few words for the card."""
         ...
 
+    def digest(self, run: Path) -> str:
+        """SHA-256 of what they are made from: others can't go on with what `run` keeps of these."""
+        ...
+
     def examples(
         self, model: Model, recipe: RewardRecipe, run: Path, *, report: Callable[[str], None], deadline: float
     ) -> tuple[Examples, Examples] | None:
@@ -127,58 +136,6 @@ class Pictures(Protocol):
             deadline: on the monotonic clock; None is given back if it came first.
         """
         ...
-
-
-class Samples(BaseModel):
-    """What a GeoToken drew for N pictures, up to W different places each.
-
-    Attributes:
-        tokens: (N, W, T) int64.
-        counts: (N, W) int64, how often each was drawn; 0 where there is none.
-        km: (N, W) float64, how far each is from the truth.
-    """
-
-    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
-
-    tokens: Tensor
-    counts: Tensor
-    km: Tensor
-
-    @classmethod
-    def draw(cls, geotoken: GeoToken, pictures: Examples, *, recipe: RewardRecipe) -> Samples:
-        """Draw them.
-
-        Args:
-            geotoken: draws.
-            pictures: N of them.
-            recipe: says how many, at what temperature, and the seed. A picture's samples depend on its row alone.
-        """
-        scheme, count = geotoken.scheme, len(pictures)
-        tokens = torch.zeros(count, recipe.samples, scheme.length, dtype=torch.int64)
-        counts = torch.zeros(count, recipe.samples, dtype=torch.int64)
-        for rows in torch.split(torch.arange(count), _BATCH):
-            found = sample(
-                geotoken,
-                pictures.query(scheme, rows),
-                count=recipe.samples,
-                seed=recipe.seed,
-                temperature=recipe.temperature,
-                keys=rows,
-            )
-            assert found.counts is not None
-            tokens[rows, : found.tokens.shape[1]] = found.tokens
-            counts[rows, : found.counts.shape[1]] = found.counts
-        lat, lon = scheme.centres(tokens.numpy())
-        km = haversine_km(lat, lon, *pictures.places.T.numpy()[..., None])
-        return cls(tokens=tokens, counts=counts, km=torch.from_numpy(km))
-
-    @classmethod
-    def kept(cls, path: Path, draw: Callable[[], Samples]) -> Samples:
-        """Those of a file, which is written first if there is none."""
-        if not path.exists():
-            made = draw()
-            write_whole(path, save({"tokens": made.tokens, "counts": made.counts, "km": made.km}))
-        return cls(**load_file(path))
 
 
 class RewardTask:
@@ -302,7 +259,7 @@ def train_reward(
         Whether it is finished.
 
     Raises:
-        ConfigError: the model has no GeoToken, or the folder's run had other settings.
+        ConfigError: the model has no GeoToken, or the folder's run had other settings, pictures or another model.
     """
     deadline = time.monotonic() + stop_after_s
     geotoken, run = _geotoken(model), out / "run"
@@ -310,16 +267,28 @@ def train_reward(
     report = only_main(report)
     with main_first():
         make_folder(out)
-        _same_run(run, recipe, geotoken)
+        _same_run(run, recipe, model, pictures.digest(run))
         found = pictures.examples(model, recipe, run, report=report, deadline=deadline)
-        if found is not None:
-            training, validation = (
-                (part, _samples(geotoken, part, run / f"{split}-samples.safetensors", recipe, report))
-                for split, part in zip(("train", "validation"), found, strict=True)
-            )
-    if found is None:
+    # All stop, or none: one that went on alone would wait for the others.
+    if agreed(found is None):
         return False
-    task = RewardTask(recipe, geotoken, training, validation)
+    assert found is not None
+    sets = []
+    geotoken.to(chosen_device(recipe.device))
+    for split, part in zip(("train", "validation"), found, strict=True):
+        report(f"{split}: {recipe.samples} samples of each of {len(part)} pictures")
+        samples = Samples.kept(
+            geotoken,
+            part,
+            run / f"{split}-samples",
+            sampling=recipe.sampling(),
+            report=report,
+            deadline=deadline,
+        )
+        if samples is None:
+            return False
+        sets.append((part, samples))
+    task = RewardTask(recipe, geotoken.cpu(), *sets)
     left_s = deadline - time.monotonic()
     result = train(task, recipe.training(), run, report=report, stop_after_s=left_s)
     if not result.finished:
@@ -327,13 +296,6 @@ def train_reward(
     if is_main():
         _finish(task, model, out, recipe, told=pictures.told, report=report)
     return True
-
-
-def _samples(
-    geotoken: GeoToken, pictures: Examples, path: Path, recipe: RewardRecipe, report: Callable[[str], None]
-) -> Samples:
-    report(f"{recipe.samples} samples of each of {len(pictures)} pictures")
-    return Samples.kept(path, lambda: Samples.draw(geotoken, pictures, recipe=recipe))
 
 
 def _finish(
@@ -365,16 +327,20 @@ def _geotoken(model: Model) -> GeoToken:
     return model.geotoken
 
 
-def _same_run(run: Path, recipe: RewardRecipe, geotoken: GeoToken) -> None:
-    """A folder belongs to one recipe and one GeoToken: samples and weights of others would not fit."""
-    digest = hashlib.sha256()
-    for tensor in geotoken.state_dict().values():
-        digest.update(tensor.contiguous().numpy().data)
+def _same_run(run: Path, recipe: RewardRecipe, model: Model, pictures: str) -> None:
+    """A folder belongs to one recipe, one model and one set of pictures: samples and weights of others do not fit."""
+    digest = hashlib.sha256(pictures.encode())
+    digest.update(model.gallery.lat_lon.contiguous().numpy().data)
+    for part in (model.geotoken, model.alignment):
+        for tensor in part.state_dict().values() if isinstance(part, nn.Module) else ():
+            digest.update(tensor.cpu().contiguous().numpy().data)
     path = run / "run.json"
-    text = recipe.model_dump_json(indent=2) + f"\n{digest.hexdigest()}\n"
+    settings = {"recipe": recipe.model_dump(mode="json", exclude={"device"}), "data": digest.hexdigest()}
+    text = json.dumps(settings, indent=2) + "\n"
     if path.exists() and path.read_text(encoding="utf-8") != text:
         raise ConfigError(
-            f"{path}: this folder's run has other settings or another model; name another folder, or delete it."
+            f"{path}: this folder's run has other settings, other pictures or another model; name another folder, or "
+            "delete it."
         )
     write_whole(path, text.encode())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,14 +12,16 @@ from typing import Final, Literal
 import torch
 
 from graticule.data.orbit.mosaic import Mosaic
+from graticule.earth.distance import haversine_km
 from graticule.errors import ConfigError, InputError
+from graticule.extract.plan import PLAN, read_plan
 from graticule.model import Model
 from graticule.training.examples import Examples
 from graticule.training.features import extract_views, load_shards
 from graticule.training.loop import step_generator
 from graticule.training.neighboured import complete, neighboured
 from graticule.training.reward import RewardRecipe
-from graticule.training.shards import read_records, split_rows
+from graticule.training.shards import Records, read_records, split_rows
 
 __all__ = ["FeatureFolder", "OrbitViews"]
 
@@ -27,6 +30,8 @@ _FIRST_VIEW: Final[dict[Literal["train", "validation"], int]] = {"train": 30_000
 _CHOICE: Final = 15
 """The stream of random numbers that chooses among a folder's pictures."""
 _VALIDATION_SHARE: Final = 0.05
+_SAME, _SAME_KM, _FEW = 0.999, 0.001, 0.01
+"""A neighbour so alike and so near is the picture itself; a share of such pictures that can be chance."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,13 @@ class OrbitViews:
 
     mosaic: Mosaic
     told: str = "views of Orbit that the GeoToken had not learned from"
+
+    def digest(self, run: Path) -> str:
+        """See `Pictures.digest`."""
+        del run
+        digest = hashlib.sha256(self.told.encode())
+        digest.update(self.mosaic.pixels.contiguous().numpy().data)
+        return digest.hexdigest()
 
     def examples(
         self, model: Model, recipe: RewardRecipe, run: Path, *, report: Callable[[str], None], deadline: float
@@ -84,6 +96,16 @@ class FeatureFolder:
         """See `Pictures.told`."""
         return f"pictures of {self.features.name}"
 
+    def digest(self, run: Path) -> str:
+        """See `Pictures.digest`: of every shard, and of the index."""
+        digest = hashlib.sha256(self._records(run).digest.encode())
+        if self.index is not None:
+            digest.update((self.index / "manifest.json").read_bytes())
+        return digest.hexdigest()
+
+    def _records(self, run: Path) -> Records:
+        return read_records(self.features, checked=run / "checked.json")
+
     def examples(
         self, model: Model, recipe: RewardRecipe, run: Path, *, report: Callable[[str], None], deadline: float
     ) -> tuple[Examples, Examples]:
@@ -93,7 +115,7 @@ class FeatureFolder:
             InputError: the features can't be used.
             ConfigError: they, the index and the model do not belong together.
         """
-        records = read_records(self.features, checked=run / "checked.json")
+        records = self._records(run)
         width = model.config.alignment.feature_width
         if records.features.shape[1] != width:
             raise ConfigError(
@@ -106,22 +128,35 @@ class FeatureFolder:
             torch.randperm(len(part), generator=step_generator(recipe.seed, split, stream=_CHOICE))
             for split, part in enumerate(parts)
         ]
-        chosen = [part[some[:count]] for part, some, count in zip(parts, order, counts, strict=True)]
+        chosen = [part[drawn[:count]] for part, drawn, count in zip(parts, order, counts, strict=True)]
         if self.index is not None:
+            plan = read_plan(self.features) if (self.features / PLAN).exists() else None
             whole = neighboured(
-                records, self.index, alignment=model.alignment, neighbours=model.config.neighbours
+                records,
+                self.index,
+                alignment=model.alignment,
+                neighbours=model.config.neighbours,
+                encoder_digest=None if plan is None else plan.encoder_digest,
             )
             return complete(whole.only(chosen[0])), complete(whole.only(chosen[1]))
-        if torch.equal(records.lat_lon, model.gallery.lat_lon):
-            raise InputError(
-                f"{self.features}: these are the pictures of the model's gallery, each of which would find itself; "
-                "name their index with --index."
-            )
-        some = [records[rows] for rows in chosen]
+        found = [records[rows] for rows in chosen]
         training, validation = (
-            _looked_up(model, part.features[torch.arange(len(part))], part.lat_lon) for part in some
+            _looked_up(model, part.features[torch.arange(len(part))], part.lat_lon) for part in found
         )
+        for part in (training, validation):
+            self._refuse_own(part)
         return training, validation
+
+    def _refuse_own(self, pictures: Examples) -> None:
+        """A picture that finds itself is told where it was taken, as no new picture will be."""
+        near = pictures.gallery.lat_lon[pictures.rows.flatten()].view(*pictures.rows.shape, 2)
+        km = haversine_km(*pictures.places.T.numpy()[..., None], *near.movedim(-1, 0).numpy())
+        own = ((torch.from_numpy(km) < _SAME_KM) & (pictures.similarities > _SAME)).any(1)
+        if own.float().mean() > _FEW:
+            raise InputError(
+                f"{self.features}: {int(own.sum())} of {len(own)} pictures find themselves in the model's gallery, and "
+                "would be told where they were taken; name their index with --index, or give other pictures."
+            )
 
 
 def _looked_up(model: Model, features: torch.Tensor, lat_lon: torch.Tensor) -> Examples:
