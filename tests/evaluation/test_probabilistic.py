@@ -7,7 +7,8 @@ import torch
 from graticule.decoding.calibration import Calibration
 from graticule.evaluation import probabilistic
 from graticule.evaluation.calibration import observe
-from graticule.evaluation.probabilistic import KNOWING_NOTHING, outcomes, probabilities
+from graticule.evaluation.probabilistic import KNOWING_NOTHING, outcomes, probabilities, uncalibrated
+from graticule.locator import explore
 
 
 @pytest.fixture(scope="module")
@@ -52,3 +53,13 @@ def test_curves_run_as_they_must(clear_model, judged):
     # The ground of the median picture lies where the curve passes one half.
     halves = np.interp(np.log(worth.searched_km2), np.log(worth.recall.x), worth.recall.y)
     assert halves == pytest.approx(0.5, abs=0.15)
+
+
+def test_a_model_as_it_is_has_the_density_that_locate_answers_from(clear_model, judged):
+    features, places = judged
+    query = clear_model.query_of_features(features)
+    shown = explore(clear_model, query).density
+    rows, column = np.arange(len(places)), shown.holding(*places.T)
+    nats = -np.log(shown.mass[rows, column] / shown.total / shown.area_km2[rows, column])
+    assert np.median(nats) == pytest.approx(probabilities(clear_model, features, places).median_nll, rel=1e-6)
+    assert uncalibrated(clear_model).mass == 1

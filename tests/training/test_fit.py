@@ -101,6 +101,7 @@ def test_the_card_says_what_it_is_and_what_it_is_worth(fitted):
     ):
         assert words in card
     assert "as it is" in card
+    assert "distances: haversine" in card
     assert f"{COUNT + 1} of {COUNT + 2} photos have a place" in told
     assert "{" not in card.split("```")[0], "every blank is filled"
 

@@ -27,9 +27,10 @@ from graticule.evaluation.calibration import (
     risk_by_coverage,
 )
 from graticule.evaluation.metrics import Estimate, bootstrap, interval
+from graticule.locator import BEAM_WIDTH
 from graticule.model import Model
 
-__all__ = ["KNOWING_NOTHING", "Curve", "Probabilities", "Risk", "outcomes", "probabilities"]
+__all__ = ["KNOWING_NOTHING", "Curve", "Probabilities", "Risk", "outcomes", "probabilities", "uncalibrated"]
 
 KNOWING_NOTHING: Final = math.log(4 * math.pi * EARTH_RADIUS_KM**2)
 """Negative log-likelihood of an even spread over the Earth, in nats per km2: 20.05."""
@@ -88,6 +89,11 @@ class Probabilities:
     """S2 level -> expected calibration error of its most probable cell."""
 
 
+def uncalibrated(model: Model) -> Calibration:
+    """A model as it is: the density that `locate` makes of a search of `BEAM_WIDTH`, with nothing corrected."""
+    return Calibration.none(model.cell_model, mass=1.0, width=BEAM_WIDTH)
+
+
 @torch.inference_mode()
 def probabilities(
     model: Model, features: Tensor, lat_lon: NDArray[np.float64], *, calibration: Calibration | None = None
@@ -104,7 +110,7 @@ def probabilities(
         InputError: There are no pictures.
         ConfigError: The calibration is of a model with other tokens.
     """
-    used = calibration or Calibration.none(model.cell_model)
+    used = calibration or uncalibrated(model)
     seen = outcomes(model, features, lat_lon, calibration=used)
     asked = (np.arange(1, seen.region_covers.shape[1] + 1) / 100).tolist()
     areas, found = recall_by_area(seen.searched_km2)

@@ -25,7 +25,6 @@ from typing import Any, Final
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file
 
 from graticule.errors import ConfigError, InputError
 from graticule.evaluation.comparison import paired_difference
@@ -33,6 +32,7 @@ from graticule.evaluation.markdown import method_table
 from graticule.evaluation.report import judge_features
 from graticule.model import Model
 from graticule.store import ModelFolder, Packing, default_model, make_folder, write_whole
+from graticule.training.best import load_best
 from graticule.training.fit_calibration import calibrate_on_few
 from graticule.training.fit_card import fit_card, verdict
 from graticule.training.fit_choice import Part, candidates
@@ -163,10 +163,7 @@ def _tuned(
     result = train(task, head_training(seed), folder, report=report, stop_after_s=left)
     if not result.finished:
         return None
-    best = load_file(folder / "best.safetensors")
-    task.model.load_state_dict(
-        {n.removeprefix("model/"): t for n, t in best.items() if n.startswith("model/")}
-    )
+    load_best(task.model, folder)
     return task.model
 
 

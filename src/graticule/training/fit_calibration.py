@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from typing import Final
-
 import numpy as np
 
-from graticule.decoding.calibration import STEPS, Calibration
-from graticule.evaluation.calibration import conformal_quantile, fit, observe
-from graticule.locator import BEAM_WIDTH
+from graticule.decoding.calibration import Calibration
+from graticule.evaluation.calibration import conformal, fit, observe
+from graticule.evaluation.probabilistic import uncalibrated
 from graticule.model import Model
 from graticule.training.fit_choice import Part
 
 __all__ = ["calibrate_on_few"]
-
-_MASS: Final = 1.0
-"""The density that a search of `BEAM_WIDTH` has seen, as `locate` has it."""
 
 
 def calibrate_on_few(model: Model, photos: Part) -> Calibration:
@@ -36,28 +30,17 @@ def calibrate_on_few(model: Model, photos: Part) -> Calibration:
     query, lat_lon = model.query_of_features(photos.features[order]), photos.lat_lon[order]
     cells, alignment = model.cell_model, model.alignment
     about = {"name": model.config.name, "fitted_on": f"{len(photos)} of one's own photos"}
-    fitted = fit(cells, query, lat_lon=lat_lon, alignment=alignment, mass=_MASS, width=BEAM_WIDTH, **about)
-    before = Calibration.none(cells, mass=_MASS, width=BEAM_WIDTH)
+    before = uncalibrated(model)
+    fitted = fit(
+        cells, query, lat_lon=lat_lon, alignment=alignment, mass=before.mass, width=before.width, **about
+    )
     if model.calibration is not None:
-        kept = {"temperatures": model.calibration.temperatures, "blend": model.calibration.blend}
-        before = before.model_copy(update=kept)
+        had = {"temperatures": model.calibration.temperatures, "blend": model.calibration.blend}
+        before = before.model_copy(update=had)
     seen = observe(before, cells, query, lat_lon=lat_lon, alignment=alignment)
     others = slice(1, None, 2)
     held = observe(fitted, cells, query[others], lat_lon=lat_lon[others], alignment=alignment)
     if held.nats.mean() <= seen.nats[others].mean():
         return fitted
-    nominal = np.arange(1, STEPS + 1) / (STEPS + 1)
-    regions = [conformal_quantile(seen.before, share) for share in nominal]
-    circles = [
-        conformal_quantile(seen.distance_km / radius, share)
-        for radius, share in zip(seen.radius_km.T, nominal, strict=True)
-    ]
-    # A hair more: what the quantile is must be inside.
-    return fitted.model_copy(
-        update={
-            "temperatures": before.temperatures,
-            "blend": before.blend,
-            "regions": tuple(min(1.0, mass + 1e-9) for mass in regions),
-            "circles": tuple(factor * (1 + 1e-9) if math.isfinite(factor) else None for factor in circles),
-        }
-    )
+    kept = {"temperatures": before.temperatures, "blend": before.blend}
+    return fitted.model_copy(update={**kept, **conformal(seen)})

@@ -27,7 +27,7 @@ the better; even odds over the Earth are 20.05):
 
 {choice}
 
-**Results** on the photos to be judged by (± is half a 95 % bootstrap interval):
+**Results** on the photos to be judged by (± is half a 95 % bootstrap interval; distances: {distance}):
 
 {table}
 
@@ -103,6 +103,7 @@ def fit_card(
         choice="\n".join(
             ["| candidate | nats per km2 |", "|---|---:|", *(f"| {c} | {n:.2f} |" for c, n in choice.items())]
         ),
+        distance=judged["distance"]["name"],
         table=method_table(judged),
         base_table=method_table(unfitted),
         verdict=verdict(difference, base.name),
