@@ -110,10 +110,30 @@ def test_a_page(run, asked, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("given", "words"),
-    [([], "give a source"), (["--source", "orbit", "--near-km", "1"], "--audit")],
+    [
+        ([], "give a source"),
+        (["--source", "orbit", "--near-km", "1"], "--audit"),
+        (["--source", "orbit", "--decode", "sample"], "--select"),
+        (["--source", "orbit", "--select", "similarity", "--samples", "9"], "--decode sample"),
+        (["--source", "orbit", "--report", "no-such-folder/page.html"], "make its folder"),
+        (["--source", "orbit", "--output", "no-such-folder/report.json"], "make its folder"),
+    ],
 )
 def test_half_a_question_is_wrong_use(run, asked, given, words):
     status, _, err = run("evaluate", *given)
     assert status == 2
     assert words in err
     assert asked.models is None
+
+
+def test_a_selector_among_samples(run, asked, tmp_path):
+    status, _, _ = run(
+        *("evaluate", "--source", "orbit", "--select", "reward", "--reward", tmp_path),
+        *("--decode", "sample", "--samples", 30, "--temperature", 1.5),
+    )
+    assert status == 0
+    choice = asked.settings.choice
+    assert (choice.select, choice.reward) == ("reward", tmp_path)
+    assert (choice.sampling.count, choice.sampling.temperature) == (30, 1.5)
+    run("evaluate", "--source", "orbit", "--select", "similarity")
+    assert asked.settings.choice.sampling is None

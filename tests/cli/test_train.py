@@ -99,7 +99,8 @@ def test_folders_have_defaults(run, recipe_file, tmp_path, monkeypatch):
     assert asked == [(OrbitRecipe(), Path("runs/orbit"), Path("models/orbit"))]
 
 
-def test_render_locate_and_evaluate(run, mosaic_file, tiny_model_folder, tmp_path):
+def test_render_locate_and_evaluate(run, mosaic_file, tiny_model_folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")  # in fewer, the names of methods are folded
     views = tmp_path / "views"
     status, out, _ = run(
         "orbit", "render", "--mosaic", mosaic_file, "--views", 6, "--seed", 1, "--out", views

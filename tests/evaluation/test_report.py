@@ -4,6 +4,7 @@ import io
 import json
 import sys
 import zipfile
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
@@ -15,10 +16,12 @@ from graticule.data.countries import country_code
 from graticule.data.orbit.folder import render_folder
 from graticule.data.truth import read_truth
 from graticule.decoding.calibration import Calibration
+from graticule.decoding.sample import Sampling
 from graticule.earth.borders import country_at
 from graticule.earth.distance import haversine_km
 from graticule.errors import ConfigError, InputError, MissingExtraError
 from graticule.evaluation.leakage import Nearness
+from graticule.evaluation.methods import Choice, baselines
 from graticule.evaluation.metrics import geoscore
 from graticule.evaluation.pictures import OrbitPictures
 from graticule.evaluation.places import PlaceTable
@@ -31,6 +34,7 @@ from graticule.evaluation.report import (
 )
 from graticule.locator import Geolocator
 from graticule.prediction import Prediction
+from graticule.retrieval.gallery import Gallery
 
 GREEDY, BEAM = "GeoToken, greedy", "GeoToken, beam"
 METHODS = ["1-NN", "k-NN vote", "gallery retrieval", "flat classifier", GREEDY, BEAM]
@@ -313,3 +317,77 @@ def test_what_is_not_installed_is_said_before_anything_is_encoded(monkeypatch, p
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(MissingExtraError, match=r"graticule\[evaluation\]"):
         compare_models(["no such model"], OrbitPictures(None, "test", 4), settings=settings)
+
+
+@pytest.fixture(scope="module")
+def views(views_folder):
+    return find_pictures(images=views_folder, truth=views_folder / "truth.csv")
+
+
+@pytest.mark.parametrize(
+    ("choice", "name"),
+    [
+        (Choice("similarity"), "GeoToken, beam, similarity"),
+        (Choice("minimum-risk", Sampling(count=5)), "GeoToken, 5 samples, minimum-risk"),
+        (
+            Choice("log-probability", Sampling(count=4, temperature=1.0)),
+            "GeoToken, 4 samples at temperature 1, log-probability",
+        ),
+    ],
+)
+def test_a_selector_is_judged_by_the_very_answers_that_locate_gives(
+    clear_model, views, views_folder, tmp_path, choice, name
+):
+    # A picture that is refused moves the others' places, and with them what is drawn, in both alike.
+    (tmp_path / "page.png").write_text("<html>")
+    header, *rows = (views_folder / "truth.csv").read_text().splitlines()
+    (tmp_path / "truth.csv").write_text("\n".join([header, f"{tmp_path}/page.png,0,0", *rows]))
+    mixed = find_pictures(images=views_folder, truth=tmp_path / "truth.csv")
+    [report] = compare_models([clear_model], mixed, settings=Settings(choice=choice)).reports
+    assert list(report.summaries) == [*METHODS, name]
+    assert report.best in (GREEDY, BEAM)
+    assert list(report.differences) == [*METHODS[:4], name]
+    paths = [tmp_path / "page.png", *(views_folder / row.split(",")[0] for row in rows)]
+    asked = {"select": choice.select, "decode": choice.sampling or "beam"}
+    found = [one for one in Geolocator(clear_model).locate(paths, **asked) if isinstance(one, Prediction)]
+    km = haversine_km(*views.lat_lon.T, [p.latitude for p in found], [p.longitude for p in found])
+    assert report.summaries[name].mean_km.value == pytest.approx(km.mean())
+    assert report.summaries[name].mean_km.value != report.summaries[BEAM].mean_km.value
+    assert name.split(", ")[-1] in shown(report)
+
+
+def test_a_selector_that_lacks_what_it_needs_is_refused_before_anything_is_encoded(
+    clear_model, views, monkeypatch
+):
+    monkeypatch.setattr("graticule.evaluation.report.encode", None)
+    for name, words in (("reward", "no reward model is named"), ("judge", "no server is named")):
+        with pytest.raises(ConfigError, match=words):
+            compare_models([clear_model], views, settings=Settings(choice=Choice(name)))
+
+
+@pytest.mark.usefixtures("tiny_world")
+def test_models_of_one_encoder_share_its_features(tiny_model_folder, clear_model, views):
+    asked = []
+    changed = deepcopy(clear_model.encoder)
+    next(iter(changed.parameters())).data[0] += 1
+    models = [clear_model, tiny_model_folder, replace(clear_model, encoder=changed)]
+    compare_models(models, views, progress=lambda *now: asked.append(now))
+    assert asked == [(24, 24), (24, 24)]
+
+
+@pytest.mark.parametrize("of", ["pictures", "places"])
+def test_gallery_retrieval_holds_a_block_of_places_at_a_time(clear_model, monkeypatch, of):
+    whole = clear_model.location_vectors()
+    model = clear_model
+    if of == "places":
+        config = clear_model.config.model_copy(update={"gallery_of": "places"})
+        model = replace(clear_model, config=config, gallery=Gallery(clear_model.gallery.lat_lon, whole))
+    else:
+        monkeypatch.setattr(type(model), "location_vectors", None)
+    monkeypatch.setattr("graticule.evaluation.methods._PLACES_AT_ONCE", 7)
+    monkeypatch.setattr("graticule.evaluation.methods._BATCH", 4)
+    features = torch.randn(11, 16, generator=torch.Generator().manual_seed(0))
+    expected = (model.alignment.images(features) @ whole.T).amax(1)
+    places = baselines(model)["gallery retrieval"](features)
+    found = (model.alignment.images(features) * model.alignment.locations(places)).sum(1)
+    torch.testing.assert_close(found, expected)

@@ -9,6 +9,8 @@ import typer
 
 __all__ = ["evaluate"]
 
+CHOOSING = "Choosing among candidates"
+
 
 def evaluate(
     path: Annotated[
@@ -76,10 +78,42 @@ def evaluate(
     ] = False,
     near_cosine: Annotated[
         float | None,
-        typer.Option(metavar="C", min=-1, max=1, help="Features this alike leak.", show_default="0.98"),
+        typer.Option(metavar="C", min=-1, max=1, help="Vectors this alike leak.", show_default="0.98"),
     ] = None,
     near_km: Annotated[
         float | None, typer.Option(metavar="KM", min=0, help="Places this near leak.", show_default="0.1")
+    ] = None,
+    select: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Judge, beside the model's own answers, those chosen among candidates by log-probability, similarity, "
+            "minimum-risk, reward or fusion.",
+            rich_help_panel=CHOOSING,
+        ),
+    ] = None,
+    decode: Annotated[
+        Literal["beam", "sample"],
+        typer.Option(help="Where the candidates of --select come from.", rich_help_panel=CHOOSING),
+    ] = "beam",
+    samples: Annotated[
+        int,
+        typer.Option(
+            metavar="N", min=1, help="Places that [b]sample[/b] draws a picture.", rich_help_panel=CHOOSING
+        ),
+    ] = 30,
+    temperature: Annotated[
+        float, typer.Option(metavar="X", help="Below 1 for likelier places.", rich_help_panel=CHOOSING)
+    ] = 0.7,
+    reward: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            exists=True,
+            file_okay=False,
+            help="What [b]graticule reward[/b] wrote, for --select reward.",
+            rich_help_panel=CHOOSING,
+        ),
     ] = None,
     format: Annotated[Literal["table", "json"], typer.Option(help="What is written.")] = "table",
     output: Annotated[
@@ -98,6 +132,10 @@ def evaluate(
     """
     if not audit and (near_cosine, near_km) != (None, None):
         raise typer.BadParameter("--near-cosine and --near-km say what --audit looks for: give it too")
+    if select is None and (decode, reward) != ("beam", None):
+        raise typer.BadParameter("--decode and --reward are about candidates to choose among: give --select")
+    if decode != "sample" and (samples, temperature) != (30, 0.7):
+        raise typer.BadParameter("--samples and --temperature want --decode sample")
 
     import json
     from dataclasses import replace
@@ -105,11 +143,16 @@ def evaluate(
     from graticule.cli.present import show_table
     from graticule.cli.progress import progress
     from graticule.data.orbit.mosaic import Mosaic
+    from graticule.decoding.sample import Sampling
     from graticule.evaluation.leakage import Nearness
+    from graticule.evaluation.methods import Choice
     from graticule.evaluation.places import PlaceTable
     from graticule.evaluation.report import Settings, compare_models, find_pictures
     from graticule.output import atomic_text
 
+    for written in (report, output):
+        if written is not None:
+            _see_that_it_can_be_written(written)
     pictures = find_pictures(
         source,
         path,
@@ -121,10 +164,12 @@ def evaluate(
     )
     given = {"cosine": near_cosine, "km": near_km}
     nearness = replace(Nearness(), **{name: value for name, value in given.items() if value is not None})
+    drawn = Sampling(count=samples, temperature=temperature)
     settings = Settings(
         distance=distance,
         places=None if places is None else PlaceTable.read(places),
         audit=nearness if audit else None,
+        choice=None if select is None else Choice(select, drawn if decode == "sample" else None, reward),
     )
     with progress("Judging", total=len(pictures.ids)) as advance:
         found = compare_models(model or ["orbit"], pictures, settings=settings, progress=advance)
@@ -142,3 +187,14 @@ def evaluate(
     else:
         with atomic_text(output) as stream:
             stream.write(text + "\n")
+
+
+def _see_that_it_can_be_written(path: Path) -> None:
+    """Better now than after hours of encoding."""
+    import os
+
+    from graticule.errors import InputError
+
+    plain = path.is_file() or not path.exists()  # pipes and devices are written to as they are
+    if plain and not os.access(path.resolve().parent, os.W_OK):
+        raise InputError(f"{path}: can't be written; make its folder, or name another file.")

@@ -31,7 +31,7 @@ class Report:
         distance: which was used, and what counts as within.
         summaries: method -> figures with 95 % bootstrap intervals.
         best: whichever decoding of the model's cells has the higher GeoScore.
-        differences: baseline -> `best` less that baseline, paired on the same pictures.
+        differences: baseline or selector -> `best` less that one, paired on the same pictures.
         probabilities: "raw", and "calibrated" where the model brings a calibration.
         administrative: whether `best` finds countries, regions, cities; None where the pictures have no labels.
         continents: continent of the truth -> figures of `best`.

@@ -2,7 +2,7 @@
 
 Sets of photos come from the same collections: one photographer's next shot, or the same file under another name, lies
 in the gallery of one paper and the test set of another, and retrieving it shows no skill. The audit drops every
-gallery row that shares its author with a judged picture, looks almost like one, or lies at almost the same place,
+gallery row that shares its author with a judged picture, has almost its vector, or lies at almost the same place,
 and judges again. Weights stay as they are: what a network learnt from such pictures is not unlearnt.
 """
 
@@ -15,12 +15,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from graticule.errors import InputError
+from graticule.errors import ConfigError, InputError
 from graticule.evaluation.comparison import Comparison
 from graticule.evaluation.metrics import Summary
 from graticule.evaluation.nearest import nearest
 from graticule.evaluation.places import PlaceTable
 from graticule.model import Model
+from graticule.retrieval.contract import Index
 from graticule.retrieval.gallery import Gallery
 
 __all__ = ["Audit", "Leaks", "Nearness", "find_leaks", "without"]
@@ -35,7 +36,7 @@ class Nearness:
     """What counts as a twin.
 
     Attributes:
-        cosine: gallery rows at least as similar as this to a judged picture.
+        cosine: gallery rows whose vector is at least as similar as this to a judged picture's.
         km: gallery rows at most as far as this from a judged picture.
     """
 
@@ -49,25 +50,26 @@ class Leaks:
 
     Attributes:
         by_author: (G,) bool, share their author with a judged picture; None if authors are not known.
-        by_features: (G,) bool, look almost like one; None if the gallery holds no pictures.
+        by_vectors: (G,) bool, have almost the vector of one, in the space that is searched; None if the
+            gallery holds no pictures.
         by_place: (G,) bool, lie at almost the same place as one.
     """
 
     by_author: NDArray[np.bool_] | None
-    by_features: NDArray[np.bool_] | None
+    by_vectors: NDArray[np.bool_] | None
     by_place: NDArray[np.bool_]
 
     @property
     def rows(self) -> NDArray[np.bool_]:
         """All of them."""
-        known = [part for part in (self.by_author, self.by_features, self.by_place) if part is not None]
+        known = [part for part in (self.by_author, self.by_vectors, self.by_place) if part is not None]
         return np.asarray(np.any(known, axis=0))
 
     def counts(self) -> dict[str, int | None]:
         """How many there are of each kind; None where it can't be known."""
         parts = {
             "same author": self.by_author,
-            "near-duplicate features": self.by_features,
+            "near-duplicate vectors": self.by_vectors,
             "near-duplicate place": self.by_place,
             "any of these": self.rows,
         }
@@ -132,7 +134,48 @@ def without(model: Model, leaks: Leaks) -> Model:
         raise InputError(
             f"{model.config.name}: the audit drops all {len(kept)} rows of the gallery; none is left to ask."
         )
-    return replace(model, gallery=Gallery(model.gallery.lat_lon[kept], model.gallery.vectors[kept]))
+    gallery = model.gallery
+    built = None if gallery.built is None else _Rest(gallery.built, kept)
+    return replace(model, gallery=Gallery(gallery.lat_lon[kept], gallery.vectors[kept], built))
+
+
+class _Rest:
+    """The same index without some of its rows, the others numbered anew.
+
+    What it finds is what the index finds, less these rows: an exact index of the rest in its place would find
+    neighbours that an approximate one misses, and the audit would tell the engine's difference for a leak's.
+    """
+
+    def __init__(self, index: Index, kept: Tensor) -> None:
+        """Leave out the rows where `kept` (N,) is false."""
+        self._index = index
+        self._kept = kept
+        self._numbers = kept.cumsum(0) - 1
+
+    def __len__(self) -> int:
+        return int(self._kept.sum())
+
+    def search(self, queries: Tensor, k: int) -> tuple[Tensor, Tensor]:
+        """As `Index.search`: more are asked for than are wanted, and again as many while too few are left.
+
+        Raises:
+            ConfigError: k is not between 1 and the number of rows left, or the widths differ.
+        """
+        if not 1 <= k <= len(self):
+            raise ConfigError(f"k: {k} neighbours of an index of {len(self)}; choose 1 to {len(self)}.")
+        similarities = torch.empty(len(queries), k)
+        rows = torch.empty(len(queries), k, dtype=torch.int64)
+        asked, count = torch.arange(len(queries)), 2 * k
+        while len(asked):
+            values, found = self._index.search(queries[asked], min(count, len(self._kept)))
+            stays = self._kept[found]
+            # Those that stay come first, in the order they have.
+            order = (~stays).int().argsort(dim=1, stable=True)[:, :k]
+            done = stays.sum(dim=1) >= k
+            similarities[asked[done]] = values.gather(1, order)[done]
+            rows[asked[done]] = self._numbers[found.gather(1, order)[done]]
+            asked, count = asked[~done], 2 * count
+        return similarities, rows
 
 
 def _alike(model: Model, aligned: Tensor, cosine: float) -> NDArray[np.bool_]:

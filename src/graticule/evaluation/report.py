@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from graticule.data.orbit.mosaic import Mosaic, training_mosaic_path
 from graticule.data.orbit.views import Split
@@ -20,7 +21,7 @@ from graticule.evaluation.comparison import Comparison, paired_difference
 from graticule.evaluation.countries import continents_of
 from graticule.evaluation.judged import Evaluation, Pair, Report
 from graticule.evaluation.leakage import Audit, Nearness, find_leaks, without
-from graticule.evaluation.methods import GALLERY_FREE, baselines, decodings
+from graticule.evaluation.methods import GALLERY_FREE, Choice, baselines, decodings, selected
 from graticule.evaluation.metrics import THRESHOLDS_KM, Summary, summarise
 from graticule.evaluation.nearest import nearest
 from graticule.evaluation.pictures import OrbitPictures, Pictures, SourcePictures, TruthPictures, encode
@@ -78,11 +79,13 @@ class Settings:
         distance: how distances are measured.
         places: names of places, for administrative accuracy; and authors of the gallery's pictures, for the audit.
         audit: what counts as a twin of a judged picture; without it nothing is audited.
+        choice: a selector to judge beside the model's own answers.
     """
 
     distance: RulerName = "haversine"
     places: PlaceTable | None = None
     audit: Nearness | None = None
+    choice: Choice | None = None
 
 
 def find_pictures(
@@ -179,19 +182,26 @@ def compare_models(
         models: names, folders, or open ones.
         pictures: what they are judged on.
         settings: how.
-        progress: told (done, total), for each model anew.
+        progress: told (done, total), for each encoder anew: models that share one are encoded for once.
 
     Raises:
         InputError: no picture could be read.
-        ConfigError: there is no such distance.
+        ConfigError: there is no such distance or selector, or the selector is of another model.
         MissingExtraError: the settings need a package that is not installed.
     """
     settings = settings or Settings()
     _see_that_extras_are_there(settings)
     reports: list[Report] = []
-    for given in models:
-        model = given if isinstance(given, Model) else Model.open(given)
-        features, rows = encode(pictures, model.encoder, progress=progress)
+    opened = [given if isinstance(given, Model) else Model.open(given) for given in models]
+    if settings.choice is not None:
+        for model in opened:
+            settings.choice.chooser(model)
+    encoded: list[tuple[Model, tuple[Tensor, NDArray[np.int64]]]] = []
+    for given, model in zip(models, opened, strict=True):
+        known = next((done for other, done in encoded if _encode_alike(model, other)), None)
+        features, rows = known or encode(pictures, model.encoder, progress=progress)
+        if known is None:
+            encoded.append((model, (features, rows)))
         name = _unlike([report.model for report in reports], model.config.name, given)
         reports.append(_judge(model, features, Truths.of(pictures, rows), settings, name=name))
     return Evaluation(reports, [_pair(a, b, pictures) for a, b in combinations(reports, 2)], pictures)
@@ -245,7 +255,7 @@ class _Yardstick:
 
 def _judge(model: Model, features: Tensor, truths: Truths, settings: Settings, *, name: str) -> Report:
     yardstick = _Yardstick(truths, ruler(settings.distance))
-    points = _answers(model, features)
+    points = _answers(model, features, truths, settings)
     km = {method: yardstick.km(found) for method, found in points.items()}
     summaries = {method: yardstick.summary(distances) for method, distances in km.items()}
     own = decodings(model)
@@ -272,9 +282,13 @@ def _judge(model: Model, features: Tensor, truths: Truths, settings: Settings, *
     )
 
 
-def _answers(model: Model, features: Tensor) -> dict[str, NDArray[np.float64]]:
+def _answers(
+    model: Model, features: Tensor, truths: Truths, settings: Settings
+) -> dict[str, NDArray[np.float64]]:
     """Every method's points (B, 2), the baselines first."""
     methods = {**baselines(model), **decodings(model)}
+    if settings.choice is not None:
+        methods |= selected(model, settings.choice, truths.rows)
     return {name: method(features).numpy() for name, method in methods.items()}
 
 
@@ -304,7 +318,7 @@ def _audit(
         table=settings.places,
         nearness=nearness,
     )
-    points = _answers(without(model, leaks), features)
+    points = _answers(without(model, leaks), features, truths, settings)
     clean = {method: yardstick.km(found) for method, found in points.items() if method != GALLERY_FREE}
     return Audit(
         nearness=nearness,
@@ -315,6 +329,18 @@ def _audit(
             method: yardstick.difference(distances, km[method]) for method, distances in clean.items()
         },
     )
+
+
+def _encode_alike(a: Model, b: Model) -> bool:
+    """Whether two models' encoders are one, by settings and weights."""
+    if a.encoder is b.encoder:
+        return True
+    if a.config.encoder != b.config.encoder:
+        return False
+    if not (isinstance(a.encoder, nn.Module) and isinstance(b.encoder, nn.Module)):
+        return False
+    first, second = a.encoder.state_dict(), b.encoder.state_dict()
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
 
 
 def _see_that_extras_are_there(settings: Settings) -> None:

@@ -76,7 +76,7 @@ def _figures(report: Report) -> Table:
 
 def _differences(report: Report) -> Table:
     thresholds = list(next(iter(report.differences.values())).within)
-    title = f"{report.best}, less each baseline on the same pictures (* clear of zero)"
+    title = f"{report.best}, less each baseline and any selector on the same pictures (* clear of zero)"
     table = _distance_table(title, thresholds)
     for name, difference in report.differences.items():
         _add_difference(table, name, difference)
@@ -129,11 +129,14 @@ def _audit(report: Report) -> list[RenderableType]:
         return []
     near = audit.nearness
     table = _distance_table(
-        f"Without gallery rows that leak, less with them (cosine >= {near.cosine:g}, place within {near.km:g} km)",
+        f"With gallery rows that leak, and without (cosine >= {near.cosine:g}, place within {near.km:g} km)",
         list(next(iter(audit.summaries.values())).within),
     )
     for name, difference in audit.differences.items():
-        _add_difference(table, name, difference)
+        for row, summary in ((name, report.summaries[name]), ("  without", audit.summaries[name])):
+            cells = [_with_interval(share, scale=100, digits=1) for share in summary.within.values()]
+            table.add_row(row, *cells, _with_interval(summary.geoscore, scale=1, digits=0))
+        _add_difference(table, "  difference", difference)
     dropped = "; ".join(
         f"{kind}: {'not known' if count is None else f'{count:,}'}" for kind, count in audit.dropped.items()
     )
