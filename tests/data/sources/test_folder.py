@@ -83,6 +83,28 @@ def test_a_table_of_something_else_does_not(tmp_path, table):
     assert open_source("folder", tmp_path).records["id"].to_pylist() == ["a.jpg"]
 
 
+def test_a_table_that_is_not_read_is_named(tmp_path):
+    photo(tmp_path / "a.jpg")
+    (tmp_path / "t.csv").write_text("filename,latitude,longitude\na.jpg,1,2\n")
+    [problem] = open_source("folder", tmp_path).problems
+    assert problem.where == "t.csv"
+    assert problem.what == "a table without the columns path, latitude or lat, longitude or lon; not read"
+
+
+@pytest.mark.parametrize("places", [False, True])
+def test_answers_of_locate_are_not_where_pictures_were_taken(tmp_path, places):
+    photo(tmp_path / "a.jpg")
+    header = "path,latitude,longitude,radius_km,probability,cell,model"
+    (tmp_path / "answers.csv").write_text(f"{header}\na.jpg,-30,140,9,0.5,1/2,orbit\n")
+    if places:
+        (tmp_path / "places.csv").write_text("path,latitude,longitude\na.jpg,1,2\n")
+    found = open_source("folder", tmp_path)
+    assert [row["latitude"] for row in found.records.to_pylist()] == pytest.approx([1 if places else 48.51])
+    assert [(problem.where, problem.what) for problem in found.problems] == [
+        ("answers.csv", "holds answers of graticule locate, not places; not read")
+    ]
+
+
 def test_an_empty_folder_holds_nothing(tmp_path):
     found = open_source("folder", tmp_path)
     assert found.records.num_rows == len(found.problems) == 0

@@ -81,6 +81,15 @@ def test_what_is_not_utf_8_costs_its_own_cell(tmp_path):
     assert rows.problems[0].what.startswith("is not all UTF-8")
 
 
+def test_a_row_of_another_length_that_is_not_utf_8_costs_itself_alone(tmp_path):
+    rows = read(tmp_path, b"\xef\xbb\xbfid,lat,lon\n\xc3\xa9,1,2\nc\xff,1\nd\xe9,3,4\n\ne,5,6\n")
+    assert columns(rows)["id"] == ["é", "d\N{REPLACEMENT CHARACTER}", "", "e"]
+    assert rows.numbers.tolist() == [2, 4, 5, 6]
+    foreign, short = rows.problems
+    assert foreign.what.startswith("is not all UTF-8")
+    assert short.where == "table.csv, row 3: 2, not 3: c\N{REPLACEMENT CHARACTER},1"
+
+
 def test_a_quote_that_is_never_closed_is_told(tmp_path, monkeypatch):
     rows = read(tmp_path, 'id,lat,lon\na,1,2\n"b,1,2\nc,1,2\nd,1,2\n')
     assert columns(rows)["id"] == ["a"]

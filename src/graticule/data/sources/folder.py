@@ -1,7 +1,8 @@
 """A folder of one's own photos, with places in their EXIF or in a table.
 
 *.csv    one with columns path,latitude,longitude (or lat,lon), if there is one: it decides, and only pictures it
-         names are used; further columns named as in `LABELS` are read
+         names are used; further columns named as in `LABELS` are read. What `graticule locate` wrote is none: its
+         answers are not where pictures were taken
 **/*     pictures; without a table, those with a trustworthy place in their EXIF are used
 """
 
@@ -16,12 +17,14 @@ import pyarrow.compute as pc
 from graticule.data.sources.contract import LABELS, SCHEMA, Problem, Problems, Scan
 from graticule.data.sources.match import match
 from graticule.data.sources.pictures import list_pictures
-from graticule.data.sources.tables import Columns, find_table, read_rows
+from graticule.data.sources.tables import Columns, find_table, headers, read_rows
 from graticule.images.exif import read_exif
 
 __all__ = ["Folder"]
 
-_COLUMNS: Final = Columns(["path"], labels={label: [label] for label in LABELS})
+_COLUMNS: Final = Columns(
+    ["path"], labels={label: [label] for label in LABELS}, unless=("radius_km", "cell", "model")
+)
 
 
 class Folder:
@@ -35,9 +38,11 @@ class Folder:
         pictures = list_pictures(path, containers=False)
         table = find_table(path, _COLUMNS)
         if table is None:
-            return self._from_exif(path, *pictures)
-        rows = read_rows(table, _COLUMNS)
-        return match(self.name, rows, pictures, wanted=_posix, names=lambda found: found["container"])
+            scan = self._from_exif(path, *pictures)
+        else:
+            rows = read_rows(table, _COLUMNS)
+            scan = match(self.name, rows, pictures, wanted=_posix, names=lambda found: found["container"])
+        return Scan(self.name, scan.records, Problems.join(_passed_over(path, table), scan.problems))
 
     def _from_exif(self, root: Path, pictures: Any, problems: Problems) -> Scan:
         """The pictures that say themselves where they were taken."""
@@ -57,6 +62,17 @@ class Folder:
         nothing = pa.nulls(len(used), pa.string())
         records = pa.table([columns.get(field, nothing) for field in SCHEMA.names], schema=SCHEMA)
         return Scan(self.name, records, Problems.join(problems, Problems.of(*without)))
+
+
+def _passed_over(root: Path, table: Path | None) -> Problems:
+    """Tables that may be taken to count, and do not: answers always, others where no table is read."""
+    found = []
+    for path, header in headers(root).items():
+        if _COLUMNS.of_another_kind(header):
+            found.append(Problem(path.name, "holds answers of graticule locate, not places; not read"))
+        elif table is None:
+            found.append(Problem(path.name, f"a table without the columns {_COLUMNS}; not read"))
+    return Problems.of(*found)
 
 
 def _posix(paths: Any) -> Any:

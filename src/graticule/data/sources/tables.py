@@ -6,7 +6,10 @@ Everything is read as text first: what is a number is decided row by row, so tha
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+import io
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -19,7 +22,7 @@ from pyarrow import csv as arrow_csv
 from graticule.data.sources.contract import Problem, Problems
 from graticule.errors import TableError
 
-__all__ = ["Columns", "Rows", "describe_tables", "find_table", "read_rows"]
+__all__ = ["Columns", "Rows", "describe_tables", "find_table", "headers", "read_rows"]
 
 _BLOCK_BYTES: Final = 1 << 24
 """No row is longer: one that is has a quote that is never closed."""
@@ -36,17 +39,23 @@ class Columns:
         latitude: the same for degrees north.
         longitude: the same for degrees east.
         labels: columns of `LABELS` -> names.
+        unless: a table that has all of these columns is another kind, and is not meant.
     """
 
     id: Sequence[str]
     latitude: Sequence[str] = ("latitude", "lat")
     longitude: Sequence[str] = ("longitude", "lon")
     labels: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    unless: Sequence[str] = ()
 
     @property
     def needed(self) -> dict[str, Sequence[str]]:
         """Columns no table can do without."""
         return {"id": self.id, "latitude": self.latitude, "longitude": self.longitude}
+
+    def of_another_kind(self, header: Sequence[str]) -> bool:
+        """Whether a header is that of a table that is not meant, whatever else it holds."""
+        return bool(self.unless) and set(self.unless) <= {name.strip().lower() for name in header}
 
     def __str__(self) -> str:
         """The needed columns, for messages."""
@@ -85,8 +94,8 @@ def find_table(root: Path, columns: Columns, *, published: Sequence[str] = ()) -
         TableError: several have them, and none is named as published.
     """
     found: dict[str, Path] = {}
-    for path in _tables(root):
-        if not _missing(_header(path), columns):
+    for path, header in headers(root).items():
+        if not _missing(header, columns) and not columns.of_another_kind(header):
             found.setdefault(path.name, path)
     named = [found[name] for name in published if name in found]
     if len(found) > 1 and not named:
@@ -94,9 +103,18 @@ def find_table(root: Path, columns: Columns, *, published: Sequence[str] = ()) -
     return next(iter([*named, *found.values()]), None)
 
 
+def headers(root: Path) -> dict[Path, list[str]]:
+    """The CSV files in a folder, or in `metadata` there, and the names in their first rows.
+
+    Raises:
+        TableError: one can't be read.
+    """
+    return {path: _header(path) for path in _tables(root)}
+
+
 def describe_tables(root: Path) -> str:
     """The CSV files of a folder and their headers, for messages."""
-    tables = [f"{path.name} has {_named(_header(path))}" for path in _tables(root)]
+    tables = [f"{path.name} has {_named(header)}" for path, header in headers(root).items()]
     return "; ".join(tables) or "there is no CSV file"
 
 
@@ -121,19 +139,69 @@ def read_rows(path: Path, columns: Columns) -> Rows:
         for meaning, names in (columns.needed | dict(columns.labels)).items()
         if (name := _chosen(header, names)) is not None
     }
-    table, refused = _parse(path, sorted(set(chosen.values())))
+    table, refused, foreign = _parsed(path, sorted(set(chosen.values())))
     texts = {name: _texts(table[name]) for name in table.column_names}
-    foreign = [Problem(path.name, _FOREIGN)] if any(replaced for _, replaced in texts.values()) else []
+    foreign = foreign or any(replaced for _, replaced in texts.values())
     numbers = np.arange(2, 2 + len(table) + len(refused))
     return Rows(
         path.name,
         np.setdiff1d(numbers, np.fromiter(refused, np.int64, len(refused))),
         {meaning: texts[name][0] for meaning, name in chosen.items()},
-        Problems.of(*foreign, *refused.values()),
+        Problems.of(*([Problem(path.name, _FOREIGN)] if foreign else []), *refused.values()),
     )
 
 
-def _parse(path: Path, names: Sequence[str]) -> tuple[Any, dict[int, Problem]]:
+class _Replaced(io.RawIOBase):
+    """A file in UTF-8; what is not, is replaced."""
+
+    def __init__(self, path: Path) -> None:
+        self._text = path.open(encoding="utf-8", errors="replace", newline="")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._text.read(len(buffer) // 4).encode()  # a character takes four bytes at most
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        self._text.close()
+        super().close()
+
+
+@contextmanager
+def _unheard() -> Iterator[None]:
+    """Keep pyarrow from printing what `_parsed` mends: a row it can't decode for `_parse`'s handler."""
+    before = sys.unraisablehook
+
+    def hook(found: Any) -> None:
+        if found.exc_type is not UnicodeDecodeError:
+            before(found)
+
+    sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
+
+
+def _parsed(path: Path, names: Sequence[str]) -> tuple[Any, dict[int, Problem], bool]:
+    """As `_parse` gives them, and whether a row of another length was not UTF-8."""
+    try:
+        with _unheard():
+            return *_parse(path, names), False
+    except TableError as error:
+        # pyarrow can't tell of a row of another length that is no text, and gives up the whole table.
+        if "columns, got" not in str(error.__cause__):
+            raise
+    with _Replaced(path) as stream:
+        return *_parse(path, names, stream), True
+
+
+def _parse(
+    path: Path, names: Sequence[str], stream: _Replaced | None = None
+) -> tuple[Any, dict[int, Problem]]:
     """Columns as bytes, and the numbers of rows that are of another length, with what is wrong."""
     refused: dict[int, Problem] = {}
 
@@ -143,7 +211,7 @@ def _parse(path: Path, names: Sequence[str]) -> tuple[Any, dict[int, Problem]]:
 
     try:
         table = arrow_csv.read_csv(
-            path,
+            path if stream is None else pa.PythonFile(stream, mode="r"),
             # One thread: only then do rows that are left out have numbers.
             read_options=arrow_csv.ReadOptions(use_threads=False, block_size=_BLOCK_BYTES),
             parse_options=arrow_csv.ParseOptions(
