@@ -1,9 +1,11 @@
 """A record leads to the bytes of its picture, or says why not; never out of its folder."""
 
+import errno
 import io
 import multiprocessing
 import struct
 import zipfile
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 
 from graticule.data import records
 from graticule.data.records import leads_outside, read_picture
-from graticule.errors import PictureError
+from graticule.errors import InputError, PictureError
 
 
 def row(container, member="", offset=-1, size=-1):
@@ -39,7 +41,9 @@ def test_bytes_come_back_from_a_zip_however_packed(tmp_path_factory, contents, m
         assert read_picture(root, row("a.zip", info.filename, info.header_offset, info.compress_size)) == data
 
 
-def test_a_zip_written_to_a_stream_has_its_sizes_elsewhere(tmp_path):
+def streamed(path, method):
+    """A zip of one member, written where nothing can be gone back to; the row that leads to it."""
+
     class Stream(io.BytesIO):
         def seekable(self):
             return False
@@ -48,13 +52,35 @@ def test_a_zip_written_to_a_stream_has_its_sizes_elsewhere(tmp_path):
             raise OSError
 
     stream = Stream()
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as file:
+    with zipfile.ZipFile(stream, "w", method) as file:
         file.writestr("a.jpg", b"abc" * 50)
         [info] = file.infolist()
-    (tmp_path / "a.zip").write_bytes(stream.getvalue())
-    assert (
-        read_picture(tmp_path, row("a.zip", "a.jpg", info.header_offset, info.compress_size)) == b"abc" * 50
-    )
+    path.write_bytes(stream.getvalue())
+    return row(path.name, "a.jpg", info.header_offset, info.compress_size)
+
+
+@pytest.mark.parametrize("method", [0, 8])
+@pytest.mark.parametrize("signed", [True, False])
+def test_a_zip_written_to_a_stream_has_sizes_and_checksum_elsewhere(tmp_path, method, signed):
+    path = tmp_path / "a.zip"
+    record = streamed(path, method)
+    if not signed:
+        path.write_bytes(path.read_bytes().replace(b"PK\7\x08", b""))
+    assert read_picture(tmp_path, record) == b"abc" * 50
+    data = path.read_bytes()
+    path.write_bytes(data.replace(struct.pack("<L", zlib.crc32(b"abc" * 50)), b"????"))
+    with pytest.raises(PictureError, match="damaged inside its zip"):
+        read_picture(tmp_path, record)
+
+
+def test_deflated_bytes_that_never_end_are_seen(tmp_path):
+    """Nothing is lost of what can be read, so that the checksum alone would hold."""
+    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    packed = packer.compress(b"abc") + packer.flush(zlib.Z_SYNC_FLUSH)
+    entry = struct.pack("<4s5H3L2H", b"PK\3\4", 20, 0, 8, 0, 0, zlib.crc32(b"abc"), len(packed), 3, 1, 0)
+    (tmp_path / "a.zip").write_bytes(entry + b"a" + packed)
+    with pytest.raises(PictureError, match="ends too soon"):
+        read_picture(tmp_path, row("a.zip", "a", 0, len(packed)))
 
 
 @pytest.mark.parametrize(
@@ -94,6 +120,26 @@ def test_what_is_not_there_is_refused_by_name(tmp_path):
     (tmp_path / "folder.jpg").mkdir()
     with pytest.raises(PictureError, match=r"folder\.jpg"):
         read_picture(tmp_path, row("folder.jpg"))
+
+
+@pytest.mark.parametrize(
+    ("error", "passing"),
+    [
+        *((OSError(number, "oh"), True) for number in (errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENOMEM)),
+        (MemoryError(), True),
+        (OSError(errno.EACCES, "oh"), False),
+    ],
+)
+def test_a_failing_disk_is_no_fault_of_the_picture(tmp_path, monkeypatch, error, passing):
+    (tmp_path / "a.jpg").write_bytes(b"a")
+
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(records, "_plain", fail)
+    with pytest.raises(InputError, match=r"a\.jpg: can't be read") as caught:
+        read_picture(tmp_path, row("a.jpg"))
+    assert isinstance(caught.value, PictureError) != passing
 
 
 def test_a_zip_that_is_another_than_was_scanned_is_refused(tmp_path):

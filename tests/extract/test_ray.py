@@ -4,6 +4,7 @@ import os
 import secrets
 import shutil
 import signal
+import sys
 import tempfile
 import threading
 import time
@@ -119,6 +120,33 @@ def test_an_error_in_a_worker_is_told_as_one_here(ray, extract, tmp_path, own_pi
     with pytest.raises(InputError, match=r"^\S*p18\.png.*bring it back and run the same again\.$"):
         extract(tmp_path / "out", path=own_pictures, engine="ray")
     assert (own_pictures / "places.parquet").read_bytes() == table
+
+
+@pytest.mark.parametrize(("resources", "threads"), [({"CPU": 2}, 1), ({"CPU": 9, "GPU": 1}, None)])
+def test_a_task_of_one_processor_decodes_in_one_thread(monkeypatch, tmp_path, resources, threads):
+    asked = []
+
+    class Fake:
+        """As much of Ray as hands out tasks, which are done at once."""
+
+        is_initialized = staticmethod(lambda: True)
+        cluster_resources = staticmethod(lambda: resources)
+        wait = staticmethod(lambda tasks, num_returns: (tasks[:num_returns], tasks[num_returns:]))
+        get = staticmethod(lambda number: shard.Shard(number, 0))
+
+        def remote(self, *arguments, **options):
+            if callable(arguments[0]):
+                return self
+            asked.append(options["workers"])
+            return arguments[1]
+
+        def options(self, **_):
+            return self
+
+    monkeypatch.setitem(sys.modules, "ray", Fake())
+    made = cluster.shards_on_ray(tmp_path, iter(range(3)), ahead=1, address=None, workers=None)
+    assert sorted(one.number for one in made) == [0, 1, 2]
+    assert asked == [threads] * 3
 
 
 def test_the_address_is_rays(extract, tmp_path, monkeypatch):

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from graticule.errors import ConfigError, InputError
+from graticule.errors import ConfigError, InputError, PictureError
 from graticule.extract import lock, shard
 from graticule.extract.encoder import find_encoder
 from graticule.images.open import open_picture, square_pixels
@@ -76,7 +76,7 @@ def test_a_folder_holds_what_its_form_says(extract, tmp_path, pictures, encoder)
 def test_what_was_written_can_be_learned_from(extract, tmp_path):
     extract(tmp_path)
     assert len(read_records(tmp_path)) == len(GOOD)
-    assert read_names(tmp_path) == ["Sankt Pölten, AT" if row % 2 else "" for row in GOOD]
+    assert read_names(tmp_path) == ["Sankt Pölten, Austria" if row % 2 else "" for row in GOOD]
 
 
 def test_features_are_the_encoders_of_that_very_picture(extract, tmp_path, pictures, encoder):
@@ -242,6 +242,28 @@ def test_a_file_that_vanishes_stops_the_run(extract, tmp_path, own_pictures, con
     assert extract(tmp_path / "out", path=own_pictures).made == 1
 
 
+@pytest.mark.parametrize("failing", ["disk", "memory"])
+def test_a_machine_that_fails_stops_the_run_and_refuses_no_picture(
+    extract, tmp_path, monkeypatch, whole, contents, failing
+):
+    read = shard.open_picture if failing == "memory" else shard.read_picture
+
+    def fails(*args, **named):
+        if "p18.png" in (named.get("name") or args[1]["container"]):
+            if failing == "disk":
+                raise InputError("p18.png: can't be read now")
+            raise PictureError("p18.png: damaged") from MemoryError()
+        return read(*args, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shard, "open_picture" if failing == "memory" else "read_picture", fails)
+        with pytest.raises(InputError, match=r"p18\.png: (can't be read now|the memory)"):
+            extract(tmp_path / "out")
+    assert [entry["shard"] for entry in lines(tmp_path / "out" / "ledger.jsonl")] == [0, 1]
+    assert extract(tmp_path / "out").made == 1
+    assert contents(tmp_path / "out") == whole
+
+
 def test_features_that_are_no_numbers_are_refused(extract, tmp_path, monkeypatch):
     encode = shard._encode
 
@@ -282,8 +304,17 @@ def test_one_corrupt_picture_of_a_thousand(extract, tmp_path, own_pictures):
 
 def test_stale_temporaries_are_swept(extract, tmp_path):
     (tmp_path / ".shard-00000001.parquet.12.tmp").write_bytes(b"half")
+    (tmp_path / ".notes.tmp").write_bytes(b"somebody's own")
     extract(tmp_path)
-    assert not list(tmp_path.glob(".*.tmp"))
+    assert [path.name for path in tmp_path.glob(".*.tmp")] == [".notes.tmp"]
+
+
+def test_nothing_is_swept_from_a_folder_that_is_refused(extract, tmp_path):
+    for name in ("shard-00000000.safetensors", ".x.1.tmp"):
+        (tmp_path / name).touch()
+    with pytest.raises(InputError, match=r"no extract\.json"):
+        extract(tmp_path)
+    assert (tmp_path / ".x.1.tmp").exists()
 
 
 @pytest.mark.parametrize("number", sorted(random.Random(0).sample(range(16), 5)))

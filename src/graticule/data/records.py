@@ -5,13 +5,14 @@ A container is opened anew for each picture: that costs microseconds, and no han
 
 from __future__ import annotations
 
+import errno
 import struct
 import zlib
 from collections.abc import Mapping
 from pathlib import Path, PureWindowsPath
 from typing import Any, BinaryIO, Final
 
-from graticule.errors import PictureError
+from graticule.errors import InputError, PictureError
 from graticule.images.open import MAX_BYTES
 
 __all__ = ["leads_outside", "read_picture"]
@@ -23,6 +24,17 @@ _SIGNATURE: Final = b"PK\x03\x04"
 _UTF8: Final = 0x800
 _SIZES_FOLLOW: Final = 0x8
 _STORED, _DEFLATED = 0, 8
+# What follows the packed bytes where sizes do: maybe a signature, then the CRC-32 (4.3.9).
+_FOLLOWING: Final = struct.Struct("<2L")
+_FOLLOWS: Final = 0x08074B50
+
+_PASSING: Final = frozenset(
+    {
+        errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENXIO, errno.ENODEV
+    }
+)  # fmt: skip
+"""Errors of a disk, a network or a machine, not of a picture."""
+_AGAIN: Final = "That is no fault of the picture: mend the cause and run the same again."
 
 
 def read_picture(root: Path, row: Mapping[str, Any]) -> bytes:
@@ -34,6 +46,7 @@ def read_picture(root: Path, row: Mapping[str, Any]) -> bytes:
 
     Raises:
         PictureError: it is missing, damaged, too large, or outside the folder.
+        InputError: the disk or the machine fails, so that nothing can be said of the picture.
     """
     container, member = row["container"], row["member"]
     name = str(root / container / member) if member else str(root / container)
@@ -47,7 +60,11 @@ def read_picture(root: Path, row: Mapping[str, Any]) -> bytes:
             if container.lower().endswith(".zip"):
                 return _zipped(file, row["size"], member, name)
             return _exactly(file, row["size"], name)
+    except MemoryError as error:
+        raise InputError(f"{name}: can't be read now (no memory left). {_AGAIN}") from error
     except (OSError, ValueError) as error:  # ValueError: a name with a null byte, an offset below zero
+        if isinstance(error, OSError) and error.errno in _PASSING:
+            raise InputError(f"{name}: can't be read now ({error.strerror}). {_AGAIN}") from error
         raise PictureError(f"{name}: can't be read ({error}). Scan the source again.") from error
 
 
@@ -74,9 +91,19 @@ def _zipped(file: BinaryIO, size: int, member: str, name: str) -> bytes:
     file.seek(extra_length, 1)
     packed = _exactly(file, size, name)
     data = _inflated(packed, name) if method == _DEFLATED else packed
-    if method not in (_STORED, _DEFLATED) or (not flags & _SIZES_FOLLOW and zlib.crc32(data) != crc):
+    sums = _sums_after(file) if flags & _SIZES_FOLLOW else {crc}
+    if method not in (_STORED, _DEFLATED) or zlib.crc32(data) not in sums:
         raise PictureError(f"{name}: damaged inside its zip. Copy the zip again from where it came.")
     return data
+
+
+def _sums_after(file: BinaryIO) -> set[int]:
+    """What the checksum may be where it follows the packed bytes: some writers leave out the signature before it."""
+    data = file.read(_FOLLOWING.size)
+    if len(data) < _FOLLOWING.size:
+        return set()
+    first, second = _FOLLOWING.unpack(data)
+    return {first, second} if first == _FOLLOWS else {first}
 
 
 def _inflated(packed: bytes, name: str) -> bytes:
@@ -86,6 +113,8 @@ def _inflated(packed: bytes, name: str) -> bytes:
     except zlib.error as error:
         raise PictureError(f"{name}: damaged inside its zip ({error}). Copy the zip again.") from error
     _refuse_large(len(data), name)
+    if not inflate.eof:
+        raise PictureError(f"{name}: damaged inside its zip (it ends too soon). Copy the zip again.")
     return data
 
 

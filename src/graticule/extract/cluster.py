@@ -48,11 +48,13 @@ def shards_on_ray(
     try:
         resources = ray.cluster_resources()
         needs = {"num_gpus": 1} if resources.get("GPU") else {"num_cpus": 1}
+        # A task of one processor decodes in one thread; one with a GPU has the processors that go with it.
+        threads = None if resources.get("GPU") else 1
         job = ray.remote(extract_shard).options(max_retries=RETRIES, **needs)
         room = workers or max(1, int(resources.get("GPU") or resources.get("CPU", 1)))
         for number in numbers:
             # A worker's working directory is not ours.
-            running[job.remote(folder.resolve(), number, ahead=ahead)] = number
+            running[job.remote(folder.resolve(), number, ahead=ahead, workers=threads)] = number
             if len(running) >= room:
                 yield _next(ray, running)
         while running:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
@@ -25,6 +26,8 @@ __all__ = ["SHARD_ROWS", "Engine", "Outcome", "extract"]
 SHARD_ROWS: Final = 4096
 """A kill loses at most the shard it falls into; a file a shard is what a disk must hold."""
 Engine = Literal["local", "ray"]
+_TEMPORARY: Final = re.compile(r"\..+\.\d+\.tmp")
+"""What `write_whole` leaves if it is killed: `.NAME.PROCESS.tmp`."""
 
 
 @dataclass(frozen=True)
@@ -116,9 +119,10 @@ def extract(
     )
     make_folder(out)
     with locked(out):
-        for stale in out.glob(".*.tmp"):
-            stale.unlink(missing_ok=True)
         settle(out, plan, records)
+        for stale in out.glob(".*.tmp"):
+            if _TEMPORARY.fullmatch(stale.name):
+                stale.unlink(missing_ok=True)
         ledger = Ledger(out, plan)
         progress(ledger.pictures, plan.records)
         todo = _until(deadline, ledger.unfinished)

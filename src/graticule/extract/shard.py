@@ -17,6 +17,7 @@ from PIL import Image
 from safetensors.torch import save
 from torch import nn
 
+from graticule.data.countries import country_of_code
 from graticule.data.records import read_picture
 from graticule.encoders.contract import ImageEncoder
 from graticule.errors import ConfigError, InputError, PictureError
@@ -75,7 +76,7 @@ def extract_shard(
         progress: told how many of the shard's pictures are done.
 
     Raises:
-        InputError: the plan is damaged, the source has changed, or the disk is full.
+        InputError: the plan is damaged, the source has changed, a disk or the memory is full, or a disk fails.
         ConfigError: the encoder is not the one of the plan.
         ModelError: the encoder can't be read.
     """
@@ -123,7 +124,7 @@ def _features(
             features[first : first + len(batch)] = block
             for place, (row, decoded) in enumerate(batch, start=first):
                 if isinstance(decoded, PictureError):
-                    _see_that_it_is_there(root, row, decoded)
+                    _see_whose_fault(root, row, decoded)
                     errors[place] = str(decoded)
                 elif not finite[place - first]:
                     errors[place] = f"{_name(row)}: its features are beyond the numbers of float16."
@@ -161,25 +162,33 @@ def _name(row: Mapping[str, Any]) -> str:
     return "/".join(part for part in (row["container"], row["member"]) if part)
 
 
-def _see_that_it_is_there(root: Path, row: Mapping[str, Any], error: PictureError) -> None:
-    """A damaged picture is refused; but a file that was there when the source was scanned, and is gone, is no picture.
+def _see_whose_fault(root: Path, row: Mapping[str, Any], error: PictureError) -> None:
+    """A damaged picture is refused; a file that was there at the scan and is gone, or too little memory, stops the run.
 
     Else a disk that comes loose would leave a folder full of refusals, and finished.
     """
+    if isinstance(error.__cause__, MemoryError):
+        raise InputError(
+            f"{_name(row)}: the memory does not suffice to decode it. Run the same again with fewer --workers."
+        ) from error
     if not (root / row["container"]).exists():
         raise InputError(
             f"{error} It was there when the extraction began: bring it back and run the same again."
         ) from error
 
 
+def _in_words(country: str | None) -> str | None:
+    """A country as people say it, where a source gives its code: what is aligned with pictures is read as text."""
+    return country and (country_of_code(country) or country)
+
+
 def _write(path: Path, records: Any, features: torch.Tensor) -> None:
     """The features come last: where they are, the rest is."""
     write_whole(path.with_suffix(".parquet"), parquet(records))
+    cities, regions, countries = (records[label].to_pylist() for label in ("city", "region", "country"))
     names = [
         ", ".join(" ".join(part.split()) for part in parts if part)
-        for parts in zip(
-            *(records[label].to_pylist() for label in ("city", "region", "country")), strict=True
-        )
+        for parts in zip(cities, regions, map(_in_words, countries), strict=True)
     ]
     if any(names):
         write_whole(path.with_suffix(".txt"), "".join(name + "\n" for name in names).encode())
