@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from graticule.errors import ConfigError
 from graticule.retrieval import build
 from graticule.retrieval.folder import open_index
 
@@ -53,15 +54,40 @@ def test_stopped_again_and_again_it_ends_in_the_same_bytes(clustered, index_of, 
     assert files(tmp_path / "b") == files(whole)
 
 
+def test_however_short_its_runs_are_it_gets_on(clustered, index_of, tmp_path):
+    vectors = clustered(300)
+    whole, runs = index_of(vectors), 0
+    while not (tmp_path / "b" / "manifest.json").exists():
+        index_of(vectors, out=tmp_path / "b", stop_after_s=-1)
+        runs += 1
+        assert runs < 50
+    assert 5 <= runs <= 10, "300 rows are five blocks of vectors and five of codes"
+    assert files(tmp_path / "b") == files(whole)
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "vectors.safetensors", "lat_lon.safetensors"])
+def test_a_folder_of_something_else_is_refused_and_left_as_it_is(clustered, index_of, tmp_path, name):
+    (tmp_path / name).write_text("{}")
+    (tmp_path / ".x.1.tmp").touch()
+    with pytest.raises(ConfigError, match=rf"holds {name} but no index\.json"):
+        index_of(clustered(130), out=tmp_path)
+    assert files(tmp_path).keys() == {name, ".x.1.tmp"}
+
+
+def test_what_a_killed_run_was_writing_is_swept_and_nothing_else(clustered, index_of, tmp_path):
+    for name in (".index.json.12.tmp", ".notes.tmp"):
+        (tmp_path / name).touch()
+    index_of(clustered(130), out=tmp_path)
+    assert [path.name for path in tmp_path.glob(".*.tmp")] == [".notes.tmp"]
+
+
 def test_a_damaged_checkpoint_is_not_loaded(clustered, index_of, monkeypatch, tmp_path):
     vectors = clustered(300)
     whole = index_of(vectors)
     out = tmp_path / "b"
-    ticks = iter(range(10**6))
-    with monkeypatch.context() as patch:
-        patch.setattr(build.time, "monotonic", lambda: next(ticks))
-        while not list(out.glob("building/rows-*128-*.faiss")):
-            index_of(vectors, out=out, stop_after_s=4)
+    for _ in range(6):  # five blocks of vectors, two of codes
+        index_of(vectors, out=out, stop_after_s=-1)
+    assert list(out.glob("building/rows-*128-*.faiss"))
     for path in out.glob("building/rows-*.faiss"):
         data = bytearray(path.read_bytes())
         data[len(data) // 2] ^= 1

@@ -13,6 +13,7 @@ from torch.nn import functional
 from graticule.alignment.location import LocationEncoderConfig
 from graticule.alignment.spaces import SpacesAlignment, SpacesAlignmentConfig
 from graticule.errors import ConfigError, InputError, ModelFormatError, ModelNotFoundError
+from graticule.retrieval import build
 from graticule.retrieval.folder import open_index
 from graticule.retrieval.ivfpq import IvfPqIndex
 from graticule.retrieval.neighbours import NeighbourConfig, read_neighbours
@@ -177,6 +178,23 @@ def test_other_features_need_another_folder(features, tmp_path):
         index_folder(features, tmp_path / "i", report=quiet)
 
 
+def test_an_alignment_that_moved_is_the_same(features, tmp_path, alignment):
+    _, folder = alignment
+    index_folder(features, tmp_path / "i", alignment=str(folder), report=quiet)
+    moved = folder.rename(tmp_path / "moved")
+    assert index_folder(features, tmp_path / "i", alignment=str(moved), report=quiet)
+    with pytest.raises(ConfigError, match=r"index\.json: features was"):
+        index_folder(features, tmp_path / "i", report=quiet)
+
+
+def test_the_folder_of_a_model_is_refused_and_left_as_it_is(features, tmp_path, alignment):
+    _, folder = alignment
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    with pytest.raises(ConfigError, match=r"holds manifest\.json but no index\.json"):
+        index_folder(features, folder, report=quiet)
+    assert before == {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
 def test_an_alignment_of_other_features_is_refused(features, tmp_path, tiny_model_folder):
     with pytest.raises(ConfigError, match=r"takes features \d+ wide, but these are 12"):
         index_folder(features, tmp_path / "i", alignment=str(tiny_model_folder), report=quiet)
@@ -193,6 +211,7 @@ def _without_alignment(tmp_path):
     return tmp_path / "none"
 
 
-def test_it_stops_when_told_to_and_goes_on(features, tmp_path):
+def test_it_stops_when_told_to_and_goes_on(features, tmp_path, monkeypatch):
+    monkeypatch.setattr(build, "_BLOCK_ROWS", 64)
     assert not index_folder(features, tmp_path / "i", kind="ivfpq", report=quiet, stop_after_s=-1)
     assert index_folder(features, tmp_path / "i", kind="ivfpq", report=quiet)

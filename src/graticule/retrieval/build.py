@@ -26,12 +26,12 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from graticule.errors import ConfigError, ModelFormatError
-from graticule.retrieval.folder import BODY, INDEX, LAT_LON, VECTORS, IndexPlan
+from graticule.retrieval.folder import BODY, INDEX, LAT_LON, NEIGHBOURS, VECTORS, IndexPlan
 from graticule.retrieval.ivfpq import IvfPqIndexConfig, body_bytes, read_body, train_body
 from graticule.retrieval.work import Pace, file_digest, work_folder
 from graticule.store import make_folder, save_tensors, write_manifest, write_whole
 
-__all__ = ["Unindexed", "build_index"]
+__all__ = ["Unindexed", "build_index", "refuse_foreign"]
 
 _BLOCK_ROWS: Final = 65_536
 _CHECKPOINT_ROWS: Final = 8 * _BLOCK_ROWS
@@ -68,10 +68,10 @@ def build_index(
         stop_after_s: stop, resumable, after so many seconds.
 
     Returns:
-        Whether it is finished.
+        Whether it is finished; a run that is stopped has done a block at least.
 
     Raises:
-        ConfigError: the folder holds an index of something else, or built otherwise.
+        ConfigError: the folder holds something else, an index of something else, or one built otherwise.
         InputError: nothing can be written to it.
         MissingExtraError: faiss is needed and not installed.
     """
@@ -92,9 +92,25 @@ def build_index(
     return finished
 
 
+def refuse_foreign(out: Path) -> None:
+    """See that a folder holds an index, finished or not, or nothing that would be taken for one or replaced.
+
+    Raises:
+        ConfigError: it holds a model, say.
+    """
+    if (out / INDEX).exists():
+        return
+    held = [name for name in ("manifest.json", VECTORS, LAT_LON, BODY, NEIGHBOURS) if (out / name).exists()]
+    if held:
+        raise ConfigError(
+            f"{out}: holds {', '.join(held)} but no {INDEX}: it is of something else. Name another folder."
+        )
+
+
 def _settle(out: Path, plan: IndexPlan) -> None:
     """Write the folder's plan, or see that the one it has is the same."""
     path = out / INDEX
+    refuse_foreign(out)
     if not path.exists():
         write_whole(path, (plan.model_dump_json(indent=2) + "\n").encode())
         return
@@ -104,7 +120,8 @@ def _settle(out: Path, plan: IndexPlan) -> None:
         raise ModelFormatError(f"{path}: {error}") from error
     for field in IndexPlan.model_fields:
         then, now = getattr(before, field), getattr(plan, field)
-        if then != now:
+        # What the vectors are is said in words, and an alignment that moved is called otherwise.
+        if then != now and field != "vectors":
             raise ConfigError(
                 f"{path}: {field} was {then!r} and is {now!r} now. Index as before, or into another folder."
             )
@@ -123,14 +140,14 @@ def _write_vectors(
         return True
     path, progress = work / VECTORS, work / "progress.json"
     done = json.loads(progress.read_bytes())["rows"] if progress.exists() and path.exists() else 0
-    head, pace = _head(plan), Pace("vectors", plan.rows, report)
+    head, pace, before = _head(plan), Pace("vectors", plan.rows, report), done
     with path.open("r+b" if done else "wb") as file:
         if not done:
             file.write(head)
         file.seek(len(head) + 2 * plan.width * done)
         file.truncate()
         while done < plan.rows:
-            if time.monotonic() > deadline:
+            if done > before and time.monotonic() > deadline:
                 return False
             rows = slice(done, min(done + _BLOCK_ROWS, plan.rows))
             file.write(source.read(rows).half().contiguous().numpy().data)
@@ -162,9 +179,9 @@ def _write_body(
         kept = 0, train_body(sample, lists, config)
         _keep(work, *kept)
     done, body = kept
-    pace = Pace("index", plan.rows, report)
+    pace, before = Pace("index", plan.rows, report), done
     while done < plan.rows:
-        if time.monotonic() > deadline:
+        if done > before and time.monotonic() > deadline:
             _keep(work, done, body)
             return False
         block = _stored(out, plan, done)

@@ -38,6 +38,8 @@ from graticule.store import ModelFolder, save_tensors, write_manifest, write_who
 __all__ = ["NeighbourConfig", "build_neighbours", "nearest_others", "read_neighbours"]
 
 _ROWS_AT_ONCE: Final = 16_384
+_FOUND_AT_ONCE: Final = 100 * _ROWS_AT_ONCE
+"""Rows held at a time while a search is widened."""
 _KEY: Final = "key"
 
 
@@ -50,6 +52,9 @@ class NeighbourConfig(BaseModel):
     """K."""
     searched: int = Field(default=100, ge=1)
     """Rows looked at for each, at least four times K: what is left out must not leave too few."""
+    widest: int = Field(default=6400, ge=1)
+    """Where it does leave too few, as with an author of thousands of pictures, four times as many are looked at, and
+    so on up to this."""
     duplicate_cosine: float = 0.98
     duplicate_km: float = 0.1
 
@@ -68,10 +73,24 @@ def nearest_others(
     Returns:
         Rows (M, K) int32 and similarities (M, K) float16, best first; -1 and 0 where there are no more.
     """
+    asked = torch.arange(len(gallery))[rows]
+    searched = min(len(gallery), max(config.searched, 4 * config.count) + 1)
+    others, similarities = _others_among(gallery, asked, searched, config, groups)
+    widest = min(len(gallery), config.widest)
+    while searched < widest and len(short := (others[:, -1] < 0).nonzero()[:, 0]):
+        searched = min(4 * searched, widest)
+        for some in torch.split(short, max(1, _FOUND_AT_ONCE // searched)):
+            others[some], similarities[some] = _others_among(gallery, asked[some], searched, config, groups)
+    return others, similarities
+
+
+def _others_among(
+    gallery: Gallery, rows: Tensor, searched: int, config: NeighbourConfig, groups: Sequence[Tensor]
+) -> tuple[Tensor, Tensor]:
+    """As `nearest_others`, of rows (M,), among the `searched` nearest of each."""
     count = config.count
-    searched = min(len(gallery), max(config.searched, 4 * count) + 1)
     similarities, found = gallery.index.search(gallery.vectors[rows].float(), searched)
-    own = torch.arange(len(gallery))[rows, None]
+    own = rows[:, None]
     dropped = found == own
     for group in groups:
         dropped |= (group[found] == group[own]) & (group[own] >= 0)
@@ -109,7 +128,7 @@ def build_neighbours(
         stop_after_s: stop, resumable, after so many seconds.
 
     Returns:
-        Whether it is finished.
+        Whether it is finished; a run that is stopped has done a block at least.
 
     Raises:
         ModelNotFoundError: the folder holds no finished index.
@@ -122,18 +141,22 @@ def build_neighbours(
     gallery, work = open_index(out), work_folder(out)
     starts = range(0, len(gallery), _ROWS_AT_ONCE)
     paths = [work / f"neighbours-{key[:16]}-{start:012d}.safetensors" for start in starts]
-    pace = Pace("neighbours", len(gallery), report)
+    pace, made = Pace("neighbours", len(gallery), report), False
     for start, path in zip(starts, paths, strict=True):
         if path.exists():
             continue
-        if time.monotonic() > deadline:
+        if made and time.monotonic() > deadline:
             return False
         rows = slice(start, min(start + _ROWS_AT_ONCE, len(gallery)))
         others, similarities = nearest_others(gallery, rows, config, groups=groups)
         write_whole(path, save({"rows": others, "similarities": similarities}))
         pace.tell(rows.start, rows.stop)
+        made = True
     parts = [load_file(path) for path in paths]
     whole = {name: torch.cat([part[name] for part in parts]) for name in ("rows", "similarities")}
+    short = int((whole["rows"][:, -1] < 0).sum())
+    if short:
+        report(f"neighbours: {short:,} of {len(gallery):,} rows have fewer than {config.count}")
     digest = save_tensors(out / NEIGHBOURS, whole, metadata={_KEY: key})
     write_manifest(out, {**ModelFolder(out).digests, NEIGHBOURS: digest})
     shutil.rmtree(work)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -17,6 +18,8 @@ except ImportError:  # Windows has none
     resource = None  # type: ignore[assignment]
 
 _SILENCE_S: Final = 10
+_TEMPORARY: Final = re.compile(r"\..+\.\d+\.tmp")
+"""What `write_whole` leaves if it is killed: `.NAME.PROCESS.tmp`."""
 
 
 def work_folder(out: Path) -> Path:
@@ -24,7 +27,8 @@ def work_folder(out: Path) -> Path:
     work = out / "building"
     work.mkdir(exist_ok=True)
     for stale in [*out.glob(".*.tmp"), *work.glob(".*.tmp")]:
-        stale.unlink()
+        if _TEMPORARY.fullmatch(stale.name):
+            stale.unlink()
     return work
 
 

@@ -19,7 +19,7 @@ from graticule.errors import ConfigError, InputError
 from graticule.extract.lock import locked
 from graticule.extract.plan import PLAN, read_plan, writing
 from graticule.registry import INDEXES
-from graticule.retrieval.build import Unindexed, build_index
+from graticule.retrieval.build import Unindexed, build_index, refuse_foreign
 from graticule.retrieval.folder import EXACT_ROWS, IndexPlan
 from graticule.retrieval.neighbours import NeighbourConfig, build_neighbours
 from graticule.store import make_folder
@@ -62,11 +62,12 @@ def index_folder(
 
     Raises:
         InputError: the shards can't be used, or their extraction is not finished.
-        ConfigError: the folder holds another index, or the alignment takes other features.
+        ConfigError: the folder holds another index or something else, or the alignment takes other features.
         ModelError: the alignment can't be read.
         MissingExtraError: faiss or pyarrow is not installed.
     """
     make_folder(out)
+    refuse_foreign(out)
     with locked(out), writing(out):
         return _index(
             features,
