@@ -4,6 +4,7 @@ import io
 import json
 import sys
 import zipfile
+from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import replace
 
@@ -23,7 +24,7 @@ from graticule.errors import ConfigError, InputError, MissingExtraError
 from graticule.evaluation.leakage import Nearness
 from graticule.evaluation.methods import Choice, baselines
 from graticule.evaluation.metrics import geoscore
-from graticule.evaluation.pictures import OrbitPictures
+from graticule.evaluation.pictures import OrbitPictures, encode
 from graticule.evaluation.places import PlaceTable
 from graticule.evaluation.report import (
     Settings,
@@ -373,6 +374,28 @@ def test_models_of_one_encoder_share_its_features(tiny_model_folder, clear_model
     models = [clear_model, tiny_model_folder, replace(clear_model, encoder=changed)]
     compare_models(models, views, progress=lambda *now: asked.append(now))
     assert asked == [(24, 24), (24, 24)]
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_an_encoder_lies_on_a_gpu_only_while_it_encodes(views, monkeypatch, damaged):
+    moves = []
+
+    class Encoder(torch.nn.Module):
+        size = 32
+
+        def to(self, device):
+            moves.append(device)
+
+        def encode(self, pixels):
+            assert moves == ["cpu:0"]
+            if damaged:
+                raise RuntimeError
+            return pixels.float().mean((2, 3))
+
+    monkeypatch.setattr("graticule.evaluation.pictures._fastest_device", lambda: "cpu:0")
+    with pytest.raises(RuntimeError) if damaged else nullcontext():
+        assert encode(views, Encoder())[0].shape == (24, 3)
+    assert moves == ["cpu:0", "cpu"]
 
 
 @pytest.mark.parametrize("of", ["pictures", "places"])

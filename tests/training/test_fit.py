@@ -226,6 +226,23 @@ def parts(model, views):
     return [Part(features[rows], lat_lon[rows].numpy()) for rows in (slice(0, 150), slice(150, 200))]
 
 
+@pytest.mark.parametrize("of", ["pictures", "places"])
+def test_of_a_large_gallery_some_places_stand_for_all(tiny_model, views, monkeypatch, of):
+    learning, held = ((p.features, torch.from_numpy(p.lat_lon)) for p in parts(tiny_model, views))
+    whole = tiny_model.location_vectors().clone()
+    config = tiny_model.config.model_copy(update={"gallery_of": of})
+    vectors = whole.half() if of == "places" else tiny_model.gallery.vectors
+    base = replace(tiny_model, config=config, gallery=replace(tiny_model.gallery, vectors=vectors))
+    monkeypatch.setattr("graticule.training.heads._MOST_ELSEWHERE", len(whole) // 3 + 1)
+    seen = []
+    monkeypatch.setattr(
+        "graticule.training.heads.info_nce",
+        lambda pictures, places, *, scale, past: seen.append(past) or pictures.sum(),
+    )
+    HeadTask(base, learning, held).validate()
+    torch.testing.assert_close(seen[0], whole[::3], atol=1e-3, rtol=0)
+
+
 def test_only_the_image_head_learns(tiny_model, views, tmp_path):
     learning, held = ((p.features, torch.from_numpy(p.lat_lon)) for p in parts(tiny_model, views))
     before = {name: value.clone() for name, value in tiny_model.alignment.state_dict().items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeAlias
@@ -11,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from graticule.data.orbit.mosaic import Mosaic
 from graticule.data.orbit.views import Split, Views, poses
@@ -71,7 +72,7 @@ def encode(
     *,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[Tensor, NDArray[np.int64]]:
-    """Features of all pictures that can be read.
+    """Features of all pictures that can be read; a GPU makes them if there is one.
 
     Args:
         pictures: N of them.
@@ -87,16 +88,38 @@ def encode(
     features: list[Tensor] = []
     rows: list[int] = []
     done, total = 0, len(pictures.ids)
-    for batch in pictures.batches(encoder.size, getattr(encoder, "prepare", None)):
-        readable = [(done + place, item) for place, item in enumerate(batch) if isinstance(item, np.ndarray)]
-        if readable:
-            rows += [row for row, _ in readable]
-            features.append(encoder.encode(torch.from_numpy(np.stack([pixels for _, pixels in readable]))))
-        done += len(batch)
-        progress(done, total)
+    with _on_the_fastest_device(encoder) as device:
+        for batch in pictures.batches(encoder.size, getattr(encoder, "prepare", None)):
+            readable = [
+                (done + place, item) for place, item in enumerate(batch) if isinstance(item, np.ndarray)
+            ]
+            if readable:
+                rows += [row for row, _ in readable]
+                pixels = torch.from_numpy(np.stack([pixels for _, pixels in readable]))
+                features.append(encoder.encode(pixels.to(device)).cpu())
+            done += len(batch)
+            progress(done, total)
     if not rows:
         raise InputError(f"{pictures.words}: none of the {total} pictures could be read.")
     return torch.cat(features), np.array(rows)
+
+
+@contextmanager
+def _on_the_fastest_device(encoder: ImageEncoder) -> Iterator[str]:
+    """The encoder lies on a GPU meanwhile, if there is one; afterwards it is with the rest of its model again."""
+    device = _fastest_device()
+    if device == "cpu" or not isinstance(encoder, nn.Module):
+        yield "cpu"
+        return
+    try:
+        encoder.to(device)
+        yield device
+    finally:
+        encoder.to("cpu")
+
+
+def _fastest_device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,8 @@ _BATCH = 256
 _ELSEWHERE = 1024
 """Places of the base model's gallery that each step's pictures have to be told from as well."""
 _JUDGED_ELSEWHERE = 8192
+_MOST_ELSEWHERE = 262_144
+"""Of a larger gallery, places of even steps stand for all: vectors of millions would fill the memory."""
 
 
 def head_training(seed: int) -> TrainingConfig:
@@ -64,10 +66,8 @@ class HeadTask:
         alignment.image_head.requires_grad_(requires_grad=True)
         self._alignment = alignment
         self._seed = seed
-        self._elsewhere = (
-            base.location_vectors().clone()
-        )  # made for inference, they could not be learned from
         with torch.no_grad():
+            self._elsewhere = _places_elsewhere(base)
             self._training = training[0], alignment.locations(training[1])
             self._validation = validation[0], alignment.locations(validation[1])
 
@@ -86,3 +86,12 @@ class HeadTask:
     def _contrast(self, features: Tensor, places: Tensor, elsewhere: Tensor) -> Tensor:
         alignment = self._alignment
         return info_nce(alignment.images(features), places, scale=alignment.scale, past=elsewhere)
+
+
+def _places_elsewhere(base: Model) -> Tensor:
+    """(E, D) location vectors of the base's gallery."""
+    step = -(-len(base.gallery) // _MOST_ELSEWHERE)
+    if base.config.gallery_of == "places":
+        return base.gallery.vectors[::step].to(torch.float32, copy=True)
+    parts = torch.split(base.gallery.lat_lon[::step], 8192)
+    return torch.cat([base.alignment.locations(part) for part in parts])
