@@ -4,6 +4,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from graticule.retrieval import build
 from graticule.retrieval.folder import open_index
 from graticule.retrieval.neighbours import read_neighbours
 
@@ -39,7 +40,8 @@ def test_what_is_a_duplicate_can_be_said(run, features, tmp_path):
         assert (read_neighbours(out)[0] >= 0).sum(1).tolist() == [left] * 60
 
 
-def test_it_stops_in_time_and_goes_on(run, features, tmp_path):
+def test_it_stops_in_time_and_goes_on(run, features, tmp_path, monkeypatch):
+    monkeypatch.setattr(build, "_BLOCK_ROWS", 32)
     out = tmp_path / "index"
     status, said, _ = run("index", features, "--out", out, "--minutes", "0")
     assert (status, said.splitlines()[-1]) == (0, "stopped; run the same command again to go on")
