@@ -132,6 +132,25 @@ def test_samples_are_kept_in_parts_each_drawn_once(tiny_model, tmp_path, monkeyp
     assert len(said) == 3
 
 
+def test_processes_share_the_parts_and_stop_together(tiny_model, tmp_path, monkeypatch):
+    geotoken, ten = tiny_model.geotoken, pictures(tiny_model, 10)
+    sampling, said = recipe().sampling(), []
+    monkeypatch.setattr(reward_samples, "_SHARD_ROWS", 4)
+    monkeypatch.setattr(reward_samples, "world_size", lambda: 2)
+    monkeypatch.setattr(reward_samples, "from_main", lambda missing: [0, 1, 2])
+
+    def kept(rank, *, other_stops):
+        monkeypatch.setattr(reward_samples, "rank", lambda: rank)
+        monkeypatch.setattr(reward_samples, "agreed", lambda late: late or other_stops)
+        return Samples.kept(geotoken, ten, tmp_path, sampling=sampling, report=said.append, deadline=math.inf)
+
+    assert kept(0, other_stops=True) is None
+    assert [line.split("part ")[1] for line in said] == ["1 of 3", "3 of 3"]
+    found = kept(1, other_stops=False)
+    assert said[2:] == [said[0].replace("part 1", "part 2")]
+    assert torch.equal(found.tokens, Samples.draw(geotoken, ten, sampling=sampling).tokens)
+
+
 def test_a_run_belongs_to_its_pictures_and_its_model(tiny_model, mosaic, tmp_path):
     def stopped(model, pictures):
         return train_reward(model, pictures, tmp_path, recipe(), report=lambda line: None, stop_after_s=0)
