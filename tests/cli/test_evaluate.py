@@ -137,3 +137,21 @@ def test_a_selector_among_samples(run, asked, tmp_path):
     assert (choice.sampling.count, choice.sampling.temperature) == (30, 1.5)
     run("evaluate", "--source", "orbit", "--select", "similarity")
     assert asked.settings.choice.sampling is None
+
+
+def test_a_row_of_the_tables_of_selectors_is_made(run, tiny_model, tiny_model_folder, views_folder, tmp_path):
+    from graticule.tokens.reward import RewardModel
+
+    judging = RewardModel.from_geotoken(tiny_model.geotoken, near_km=50, hidden=8)
+    for name in ("orbit", "another"):
+        judging.save(tmp_path / name, about={"model": name}, card="c")
+    asked = (
+        *("evaluate", "--images", views_folder, "--truth", views_folder / "truth.csv"),
+        *("--model", tiny_model_folder, "--select", "reward", "--decode", "sample", "--format", "json"),
+    )
+    status, out, _ = run(*asked, "--reward", tmp_path / "orbit")
+    assert status == 0
+    assert json.loads(out)["summaries"]["GeoToken, 30 samples, reward"]["count"] == 24
+    status, out, err = run(*asked, "--reward", tmp_path / "another")
+    assert (status, out) == (2, "")
+    assert "judges candidates of 'another', not of 'orbit'" in err

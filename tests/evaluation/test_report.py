@@ -361,7 +361,7 @@ def test_a_selector_that_lacks_what_it_needs_is_refused_before_anything_is_encod
     clear_model, views, monkeypatch
 ):
     monkeypatch.setattr("graticule.evaluation.report.encode", None)
-    for name, words in (("reward", "no reward model is named"), ("judge", "no server is named")):
+    for name, words in (("reward", "no reward model is named"), ("judge", "sends no pictures")):
         with pytest.raises(ConfigError, match=words):
             compare_models([clear_model], views, settings=Settings(choice=Choice(name)))
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from graticule.choosing import Chooser
 from graticule.decoding.sample import Sampling
+from graticule.errors import ConfigError
 from graticule.evaluation.baselines import FlatClassifier, neighbour_vote
 from graticule.locator import Decode, answers, explore
 from graticule.model import Model
@@ -51,6 +52,8 @@ class Choice:
         Raises:
             ConfigError: there is no such selector, or it lacks what it needs, or belongs to another model.
         """
+        if self.select == "judge":
+            raise ConfigError("select judge: an evaluation sends no pictures to a server; choose another.")
         return Chooser.named(self.select, model, reward=self.reward)
 
     def name(self, model: Model) -> str:
