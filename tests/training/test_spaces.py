@@ -217,6 +217,9 @@ def test_a_folder_is_aligned_stopped_and_gone_on_with(tmp_path):
     assert "nearest possible" in json.loads((tmp_path / "whole" / "config.json").read_text())["retrieval"]
     with pytest.raises(ConfigError, match="other settings or pictures"):
         align_folder(folder, tmp_path / "whole", RECIPE.model_copy(update={"seed": 1}), report=said.append)
+    assert RECIPE.device != "cpu"
+    elsewhere = RECIPE.model_copy(update={"device": "cpu"})
+    assert align_folder(folder, tmp_path / "whole", elsewhere, report=said.append)
     (folder / "shard-001.safetensors").unlink()
     with pytest.raises(ConfigError, match="other settings or pictures"):
         align_folder(folder, tmp_path / "whole", RECIPE, report=said.append)
