@@ -7,7 +7,7 @@ import torch
 from graticule.decoding.calibration import Calibration
 from graticule.evaluation import probabilistic
 from graticule.evaluation.calibration import observe
-from graticule.evaluation.probabilistic import KNOWING_NOTHING, outcomes, probabilities, uncalibrated
+from graticule.evaluation.probabilistic import KNOWING_NOTHING, outcomes, probabilities
 from graticule.locator import explore
 
 
@@ -55,11 +55,20 @@ def test_curves_run_as_they_must(clear_model, judged):
     assert halves == pytest.approx(0.5, abs=0.15)
 
 
-def test_a_model_as_it_is_has_the_density_that_locate_answers_from(clear_model, judged):
+def test_a_model_as_it_is_has_the_density_that_locate_answers_from(clear_model, judged, monkeypatch):
     features, places = judged
+    used = []
+
+    def spied(*args, calibration):
+        used.append(calibration)
+        return outcomes(*args, calibration=calibration)
+
+    monkeypatch.setattr(probabilistic, "outcomes", spied)
+    probabilities(clear_model, features, places)
     query = clear_model.query_of_features(features)
-    shown = explore(clear_model, query).density
-    rows, column = np.arange(len(places)), shown.holding(*places.T)
-    nats = -np.log(shown.mass[rows, column] / shown.total / shown.area_km2[rows, column])
-    assert np.median(nats) == pytest.approx(probabilities(clear_model, features, places).median_nll, rel=1e-6)
-    assert uncalibrated(clear_model).mass == 1
+    judged_on, shown = used[0].density(clear_model.cell_model, query), explore(clear_model, query).density
+    np.testing.assert_array_equal(judged_on.cells, shown.cells)
+    np.testing.assert_allclose(judged_on.mass, shown.mass, rtol=1e-4)
+    for other in ({"width": 8}, {"mass": 0.5}):
+        changed = used[0].model_copy(update=other).density(clear_model.cell_model, query)
+        assert not np.array_equal(changed.cells, shown.cells)
