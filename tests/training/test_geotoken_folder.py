@@ -13,7 +13,7 @@ from torch.nn import functional
 from graticule.alignment.location import LocationEncoderConfig
 from graticule.alignment.spaces import SpacesAlignment, SpacesAlignmentConfig
 from graticule.earth.cells import TokenScheme
-from graticule.errors import ConfigError, InputError
+from graticule.errors import ConfigError, InputError, ModelNotFoundError
 from graticule.locator import Geolocator
 from graticule.model import Model
 from graticule.retrieval.neighbours import NeighbourConfig, read_neighbours
@@ -305,6 +305,8 @@ def test_a_reward_model_learns_from_the_gallery_s_own_pictures(parts, tiny_model
     assert (len(training), len(validation)) == (40, 6)
     assert not set(training.chosen.tolist()) & set(validation.chosen.tolist())
 
+    with pytest.raises(ModelNotFoundError, match="holds no finished index"):
+        FeatureFolder(parts / "features", tmp_path).digest(tmp_path / "b" / "run")
     # The same folder with another index is another run: its neighbours are others.
     index = shutil.copytree(parts / "index", tmp_path / "index")
     (index / "manifest.json").write_bytes((index / "manifest.json").read_bytes() + b"\n")

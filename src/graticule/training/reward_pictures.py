@@ -16,6 +16,7 @@ from graticule.earth.distance import haversine_km
 from graticule.errors import ConfigError, InputError
 from graticule.extract.plan import PLAN, read_plan
 from graticule.model import Model
+from graticule.retrieval.folder import opened
 from graticule.training.examples import Examples
 from graticule.training.features import extract_views, load_shards
 from graticule.training.loop import step_generator
@@ -100,7 +101,8 @@ class FeatureFolder:
         """See `Pictures.digest`: of every shard, and of the index."""
         digest = hashlib.sha256(self._records(run).digest.encode())
         if self.index is not None:
-            digest.update((self.index / "manifest.json").read_bytes())
+            folder, _ = opened(self.index)
+            digest.update((folder.path / "manifest.json").read_bytes())
         return digest.hexdigest()
 
     def _records(self, run: Path) -> Records:
