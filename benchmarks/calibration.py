@@ -21,15 +21,13 @@ import numpy as np
 import torch
 
 from graticule.data.orbit.mosaic import Mosaic, training_mosaic_path
-from graticule.decoding.calibration import Calibration
 from graticule.evaluation.calibration import Outcomes, calibration_error, coverage_table, risk_by_coverage
 from graticule.evaluation.comparison import paired_difference
 from graticule.evaluation.markdown import figure
 from graticule.evaluation.metrics import bootstrap, interval, summarise
 from graticule.evaluation.pictures import OrbitPictures, encode
-from graticule.evaluation.probabilistic import outcomes
+from graticule.evaluation.probabilistic import outcomes, uncalibrated
 from graticule.figures.calibration import calibration_figure
-from graticule.locator import BEAM_WIDTH
 from graticule.model import Model
 from graticule.store import write_whole
 
@@ -60,7 +58,7 @@ def main() -> None:
     features, rows = encode(pictures, model.encoder)
     lat_lon = pictures.lat_lon[rows]
     versions = {
-        RAW: Calibration.none(model.cell_model, mass=1.0, width=BEAM_WIDTH),
+        RAW: uncalibrated(model),
         CALIBRATED: model.calibration,
     }
     seen = {name: outcomes(model, features, lat_lon, calibration=used) for name, used in versions.items()}
