@@ -1,6 +1,7 @@
 """On Ray: the same shards to the bit, and a worker that dies costs time and nothing else."""
 
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -105,12 +106,20 @@ def test_a_killed_worker_is_replaced_and_the_shards_are_those_made_here(
 @pytest.mark.slow
 def test_workers_that_die_again_and_again_are_reported(ray, extract, tmp_path, whole, contents, monkeypatch):
     monkeypatch.setattr(cluster, "RETRIES", 0)
-    failed = killing_one(lambda: extract(tmp_path / "out", engine="ray", workers=1))
+    # A worker may just have finished its shard when it is killed; then nothing is lost, and another is tried.
+    for attempt in range(10):
+        out = tmp_path / f"out-{attempt}"
+        failed = killing_one(lambda out=out: extract(out, engine="ray", workers=1))
+        if isinstance(failed, GraticuleError):
+            break
     assert isinstance(failed, GraticuleError)
-    assert "shard 0: Ray could not make it" in str(failed)
-    assert extract(tmp_path / "out", engine="ray", workers=1, stop_after_s=0).done == 8
-    assert extract(tmp_path / "out").finished, "what one engine began another may end"
-    assert contents(tmp_path / "out") == whole
+    told = re.search(r"shard (\d): Ray could not make it", str(failed))
+    assert told, failed
+    # One worker makes one shard of 8 records after the other: those before the one that was lost are kept.
+    again = extract(out, engine="ray", workers=1, stop_after_s=0)
+    assert again.done == min(8 * (int(told[1]) + 1), again.records)
+    assert extract(out).finished, "what one engine began another may end"
+    assert contents(out) == whole
 
 
 @pytest.mark.slow
