@@ -7,30 +7,16 @@ from typing import Annotated
 
 import typer
 
+from graticule.cli.options import Config, Device, Features, Minutes, RunFolder
+
 __all__ = ["align"]
 
 
 def align(
-    features: Annotated[
-        Path,
-        typer.Argument(
-            metavar="FEATURES", exists=True, file_okay=False, help="A folder of shards of features."
-        ),
-    ],
+    features: Features,
     *,
-    out: Annotated[
-        Path,
-        typer.Option(metavar="DIR", file_okay=False, help="The folder to write; its run/ keeps checkpoints."),
-    ],
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="YAML",
-            exists=True,
-            dir_okay=False,
-            help="Settings; what is given beside it wins over them.",
-        ),
-    ] = None,
+    out: RunFolder,
+    config: Config = None,
     policy: Annotated[
         str | None,
         typer.Option(
@@ -70,13 +56,8 @@ def align(
         float | None, typer.Option(metavar="X", help="At its highest; else 0.001.")
     ] = None,
     seed: Annotated[int | None, typer.Option(metavar="N", help="Of first weights and order; else 0.")] = None,
-    device: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="[b]cpu[/b] or [b]cuda[/b]; else CUDA where there is any."),
-    ] = None,
-    minutes: Annotated[
-        float, typer.Option(metavar="N", min=0, help="Stop, resumable, after so long; run again to go on.")
-    ] = float("inf"),
+    device: Device = None,
+    minutes: Minutes = float("inf"),
 ) -> None:
     """Train an alignment of frozen features with places and, where there are names, with names.
 

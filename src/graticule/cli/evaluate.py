@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 
 import typer
 
-__all__ = ["evaluate"]
+from graticule.cli.options import CHOOSING, RewardFolder
 
-CHOOSING = "Choosing among candidates"
+__all__ = ["evaluate"]
 
 
 def evaluate(
@@ -105,16 +105,7 @@ def evaluate(
     temperature: Annotated[
         float, typer.Option(metavar="X", help="Below 1 for likelier places.", rich_help_panel=CHOOSING)
     ] = 0.7,
-    reward: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            exists=True,
-            file_okay=False,
-            help="What [b]graticule reward[/b] wrote, for --select reward.",
-            rich_help_panel=CHOOSING,
-        ),
-    ] = None,
+    reward: RewardFolder = None,
     format: Annotated[Literal["table", "json"], typer.Option(help="What is written.")] = "table",
     output: Annotated[
         Path | None, typer.Option(metavar="FILE", dir_okay=False, help="Write here, whole or not at all.")

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from graticule.cli.options import Minutes
+
 __all__ = ["extract"]
 
 
@@ -46,9 +48,7 @@ def extract(
     limit: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Leave out all but the source's first pictures.")
     ] = None,
-    minutes: Annotated[
-        float, typer.Option(metavar="N", min=0, help="Stop, resumable, after so long; run again to go on.")
-    ] = float("inf"),
+    minutes: Minutes = float("inf"),
 ) -> None:
     """Encode the pictures of a source into shards of features with their records.
 

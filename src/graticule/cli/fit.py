@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from graticule.cli.options import Minutes
+
 __all__ = ["fit"]
 
 
@@ -41,9 +43,7 @@ def fit(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Of the split and of learning.")] = 0,
-    minutes: Annotated[
-        float, typer.Option(metavar="N", min=0, help="Stop, resumable, after so long; run again to go on.")
-    ] = float("inf"),
+    minutes: Minutes = float("inf"),
 ) -> None:
     """Fit a model to your own photos, from 200 with a known place upward, and judge it fairly.
 

@@ -7,16 +7,13 @@ from typing import Annotated, Literal
 
 import typer
 
+from graticule.cli.options import Features, Minutes
+
 __all__ = ["index"]
 
 
 def index(
-    features: Annotated[
-        Path,
-        typer.Argument(
-            metavar="FEATURES", exists=True, file_okay=False, help="A folder of shards of features."
-        ),
-    ],
+    features: Features,
     *,
     out: Annotated[
         Path,
@@ -53,9 +50,7 @@ def index(
         typer.Option(metavar="X", min=-1, max=1, help="No neighbours: pictures as alike as this and near."),
     ] = 0.98,
     duplicate_m: Annotated[float, typer.Option(metavar="M", min=0, help="What near is, in metres.")] = 100.0,
-    minutes: Annotated[
-        float, typer.Option(metavar="N", min=0, help="Stop, resumable, after so long; run again to go on.")
-    ] = float("inf"),
+    minutes: Minutes = float("inf"),
 ) -> None:
     """Index the pictures of FEATURES, as `graticule extract` leaves them, for search and for training.
 

@@ -7,9 +7,11 @@ from typing import Annotated, Literal
 
 import typer
 
+from graticule.cli.options import CHOOSING, RewardFolder
+
 __all__ = ["locate"]
 
-SAMPLING, CHOOSING = "Sampling", "Choosing among candidates"
+SAMPLING = "Sampling"
 
 
 def locate(
@@ -78,16 +80,7 @@ def locate(
         int,
         typer.Option(metavar="N", min=0, help="The same seed, the same places.", rich_help_panel=SAMPLING),
     ] = 0,
-    reward: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            exists=True,
-            file_okay=False,
-            help="What [b]graticule reward[/b] wrote, for --select reward.",
-            rich_help_panel=CHOOSING,
-        ),
-    ] = None,
+    reward: RewardFolder = None,
     judge: Annotated[
         str | None,
         typer.Option(

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from graticule.cli.options import Config, Device, Minutes, RunFolder
+
 __all__ = ["reward"]
 
 
@@ -15,10 +17,7 @@ def reward(
         str, typer.Argument(metavar="MODEL", help="Whose samples are judged: a name or a folder.")
     ],
     *,
-    out: Annotated[
-        Path,
-        typer.Option(metavar="DIR", file_okay=False, help="The folder to write; its run/ keeps checkpoints."),
-    ],
+    out: RunFolder,
     source: Annotated[
         Literal["orbit"], typer.Option(help="Where pictures of known places come from.")
     ] = "orbit",
@@ -37,15 +36,7 @@ def reward(
             help="Their index with neighbours, where they are those of MODEL's gallery.",
         ),
     ] = None,
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="YAML",
-            exists=True,
-            dir_okay=False,
-            help="Settings; what is given beside it wins over them.",
-        ),
-    ] = None,
+    config: Config = None,
     views: Annotated[
         int | None, typer.Option(metavar="N", help="How many are learned from; else 16384.")
     ] = None,
@@ -72,13 +63,8 @@ def reward(
     seed: Annotated[
         int | None, typer.Option(metavar="N", help="Of samples, first weights and order; else 0.")
     ] = None,
-    device: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="[b]cpu[/b] or [b]cuda[/b]; else CUDA where there is any."),
-    ] = None,
-    minutes: Annotated[
-        float, typer.Option(metavar="N", min=0, help="Stop, resumable, after so long; run again to go on.")
-    ] = float("inf"),
+    device: Device = None,
+    minutes: Minutes = float("inf"),
 ) -> None:
     """Train a reward model, which chooses among the candidates of MODEL, and say how well it tells near from far.
 

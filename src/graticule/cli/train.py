@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from graticule.cli.options import Device, Features, Minutes
+
 __all__ = ["app"]
 
 app = typer.Typer(
@@ -29,9 +31,7 @@ def orbit(
             metavar="JSON", dir_okay=False, exists=True, help="Settings other than the shipped model's."
         ),
     ] = None,
-    minutes: Annotated[
-        float, typer.Option(metavar="N", min=0, help="Stop, resumable, after so long; run again to go on.")
-    ] = float("inf"),
+    minutes: Minutes = float("inf"),
 ) -> None:
     """Train the shipped model: alignment, features, baseline and GeoToken, then the model folder.
 
@@ -45,12 +45,7 @@ def orbit(
 
 @app.command()
 def geotoken(
-    features: Annotated[
-        Path,
-        typer.Argument(
-            metavar="FEATURES", exists=True, file_okay=False, help="A folder of shards of features."
-        ),
-    ],
+    features: Features,
     *,
     index: Annotated[
         Path,
@@ -89,13 +84,8 @@ def geotoken(
         int | None, typer.Option(metavar="N", help="Parts a process computes a batch in; else 1.")
     ] = None,
     seed: Annotated[int | None, typer.Option(metavar="N", help="Of first weights and order; else 0.")] = None,
-    device: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="[b]cpu[/b] or [b]cuda[/b]; else CUDA where there is any."),
-    ] = None,
-    minutes: Annotated[
-        float, typer.Option(metavar="N", min=0, help="Stop, resumable, after so long; run again to go on.")
-    ] = float("inf"),
+    device: Device = None,
+    minutes: Minutes = float("inf"),
 ) -> None:
     """Train GeoToken on FEATURES and write a model that `graticule locate` takes.
 
@@ -122,12 +112,7 @@ def geotoken(
 
 @app.command()
 def gallery(
-    features: Annotated[
-        Path,
-        typer.Argument(
-            metavar="FEATURES", exists=True, file_okay=False, help="A folder of shards of features."
-        ),
-    ],
+    features: Features,
     *,
     alignment: Annotated[
         str, typer.Option(metavar="MODEL|FOLDER", help="What `graticule align` wrote, or a model.")
