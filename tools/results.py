@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,203 +25,202 @@ def load(name: str) -> dict[str, Any]:
     return content
 
 
+def table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, texts: int = 1) -> list[str]:
+    """A Markdown table whose first columns are texts, and the others figures."""
+    rule = "---|" * texts + "---:|" * (len(headings) - texts)
+    return [f"| {' | '.join(headings)} |", f"|{rule}", *(f"| {' | '.join(row)} |" for row in rows)]
+
+
 def shift(report: dict[str, Any]) -> list[str]:
     """Mosaics the model has never seen."""
-    lines = [
-        "| mosaic | method | < 25 km, % | < 200 km, % | median km | GeoScore |",
-        "|---|---|---:|---:|---:|---:|",
-    ]
+    rows = []
     for name, judged in report["mosaics"].items():
         for method in (judged["best"], "gallery retrieval"):
             summary = judged["summaries"][method]
             cells = [figure(summary["within"][t], scale=100, digits=1) for t in ("25", "200")]
-            cells += [figure(summary["median_km"]), figure(summary["geoscore"])]
-            lines.append(f"| {NAMES[name]} | {method} | " + " | ".join(cells) + " |")
-    return lines
+            rows.append(
+                [NAMES[name], method, *cells, figure(summary["median_km"]), figure(summary["geoscore"])]
+            )
+    return table(["mosaic", "method", "< 25 km, %", "< 200 km, %", "median km", "GeoScore"], rows, texts=2)
 
 
 def policies() -> list[str]:
     """The comparison of policies for negatives."""
     report = load("policies")
     settings, thresholds = report["settings"], ("25", "50", "100", "200", "750")
-    headings = [*(f"< {t} km" for t in thresholds), "median km", "GeoScore"]
-    lines = [
-        f"{len(settings['seeds'])} seeds, {settings['pictures']:,} test views, {settings['steps']:,} steps; % of views",
-        "within a distance:",
-        "",
-        "| policy | " + " | ".join(headings) + " |",
-        "|---|" + "---:|" * len(headings),
+    within = [f"< {t} km" for t in thresholds]
+    figures = [
+        [
+            name,
+            *(f"{100 * found['within'][t]['mean']:.2f}" for t in thresholds),
+            f"{found['median_km']:.1f}",
+            f"{found['geoscore']:.0f}",
+        ]
+        for name, found in report["figures"].items()
     ]
-    for name, found in report["figures"].items():
-        cells = [f"{100 * found['within'][t]['mean']:.2f}" for t in thresholds]
-        cells += [f"{found['median_km']:.1f}", f"{found['geoscore']:.0f}"]
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    lines += [
-        "",
-        "Differences for the same seeds on the same views, in points; ± is half a 95 % interval that counts both",
-        "other seeds and other views, ★ is clear of zero:",
-        "",
-        "| difference | " + " | ".join([*headings[:-2], "GeoScore"]) + " |",
-        "|---|" + "---:|" * (len(headings) - 1),
-    ]
+    differences = []
     for name, found in report["differences"].items():
         cells = []
         for key, scale in [*((t, 100) for t in thresholds), ("geoscore", 1)]:
             value, half = scale * found[key]["value"], scale * found[key]["half"]
             cells.append(f"{value:+.2f} ± {half:.2f}{' ★' if abs(value) > half else ''}")
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    return [*lines, "", "    python benchmarks/policies.py"]
+        differences.append([name, *cells])
+    return [
+        f"{len(settings['seeds'])} seeds, {settings['pictures']:,} test views, {settings['steps']:,} steps; % of views",
+        "within a distance:",
+        "",
+        *table(["policy", *within, "median km", "GeoScore"], figures),
+        "",
+        "Differences for the same seeds on the same views, in points; ± is half a 95 % interval that counts both",
+        "other seeds and other views, ★ is clear of zero:",
+        "",
+        *table(["difference", *within, "GeoScore"], differences),
+        "",
+        "    python benchmarks/policies.py",
+    ]
 
 
 def shifted_coverage() -> list[str]:
     """What a calibration is worth on an Earth it was not fitted on."""
-    lines = [
-        "| mosaic | version | regions of 90 % hold, % | circles of 90 % hold, % | nats per km² |",
-        "|---|---|---:|---:|---:|",
-    ]
+    rows = []
     for name, judged in load("shift")["mosaics"].items():
         for version, label in (("raw", "as it is"), ("calibrated", "calibrated")):
             found = judged["probabilities"][version]
             [row] = [row for row in found["coverage"] if row["asked"] == 0.9]
-            cells = [figure(row[kind], scale=100, digits=1) for kind in ("region", "circle")]
-            lines.append(
-                f"| {NAMES[name]} | {label} | {cells[0]} | {cells[1]} | {figure(found['nll'], digits=2)} |"
-            )
-    return lines
+            held = [figure(row[kind], scale=100, digits=1) for kind in ("region", "circle")]
+            rows.append([NAMES[name], label, *held, figure(found["nll"], digits=2)])
+    headings = ["mosaic", "version", "regions of 90 % hold, %", "circles of 90 % hold, %", "nats per km²"]
+    return table(headings, rows, texts=2)
 
 
 def road() -> list[str]:
     """The whole road beside its encoder, and where the time goes."""
     report = load("road")
-    lines = [
+    large, orbit = report["large"], report["orbit"]
+    cases = [(f"ViT-L/14, batch {run['batch']}", run) for run in large["batches"]]
+    cases.append((f"orbit, {orbit['pictures']:,} pictures", orbit))
+    ratios = [
+        [
+            name,
+            f"{run['pictures_per_second']:.3g}",
+            f"{run['times_encoder']:.2f}",
+            f"{run['times_plain_encoder']:.2f}",
+        ]
+        for name, run in cases
+    ]
+    near = max(run["times_encoder"] for run in large["batches"]) <= large["bar_times_encoder"]
+    fast = orbit["pictures_per_second"] >= orbit["bar_pictures_per_second"]
+    stages = orbit["profile"]["stages"]
+    total = sum(stages.values())
+    profile = [
+        [name, f"{seconds:.2f}", f"{100 * seconds / total:.0f}"]
+        for name, seconds in sorted(stages.items(), key=lambda item: -item[1])
+    ]
+    return [
         f"{report['threads']} threads. The road computes in {report['precision']} by `graticule.precision`; the plain",
         "encoder is torch's own float32.",
         "",
-        "| case | pictures/s | times its encoder alone | times the plain encoder |",
-        "|---|---:|---:|---:|",
-    ]
-    cases = [(f"ViT-L/14, batch {run['batch']}", run) for run in report["large"]["batches"]]
-    cases.append((f"orbit, {report['orbit']['pictures']:,} pictures", report["orbit"]))
-    for name, run in cases:
-        lines.append(
-            f"| {name} | {run['pictures_per_second']:.3g} | {run['times_encoder']:.2f} | "
-            f"{run['times_plain_encoder']:.2f} |"
-        )
-    worst = max(run["times_encoder"] for run in report["large"]["batches"])
-    bar, rate = report["large"]["bar_times_encoder"], report["orbit"]["bar_pictures_per_second"]
-    lines += [
+        *table(["case", "pictures/s", "times its encoder alone", "times the plain encoder"], ratios),
         "",
-        f"The bar of {bar:g} times the encoder is {'met' if worst <= bar else 'missed'} beside the encoder that the",
-        f"road runs; the bar of {rate:g} pictures a second is "
-        f"{'met' if report['orbit']['pictures_per_second'] >= rate else 'missed'}.",
-    ]
-    stages = report["orbit"]["profile"]["stages"]
-    lines += [
+        f"The bar of {large['bar_times_encoder']:g} times the encoder is {'met' if near else 'missed'} beside the "
+        "encoder that the",
+        f"road runs; the bar of {orbit['bar_pictures_per_second']:g} pictures a second is "
+        f"{'met' if fast else 'missed'}.",
         "",
-        f"Where the time of {report['orbit']['pictures']:,} Orbit pictures goes, with a clock around each stage:",
+        f"Where the time of {orbit['pictures']:,} Orbit pictures goes, with a clock around each stage:",
         "",
-        "| stage | seconds | % |",
-        "|---|---:|---:|",
+        *table(["stage", "seconds", "%"], profile),
+        "",
+        f"Decoding pixels runs beside it, in threads: {orbit['profile']['pixels_processor_seconds']:.2f} s.",
     ]
-    total = sum(stages.values())
-    lines += [
-        f"| {name} | {seconds:.2f} | {100 * seconds / total:.0f} |"
-        for name, seconds in sorted(stages.items(), key=lambda item: -item[1])
-    ]
-    lines.append(
-        f"\nDecoding pixels runs beside it, in threads: {report['orbit']['profile']['pixels_processor_seconds']:.2f} s."
-    )
-    return lines
 
 
 def precision() -> list[str]:
     """What each precision wins and changes."""
     report = load("precision")
-    orbit = report["orbit"]
-    lines = [
+    orbit, large = report["orbit"], report["large"]
+    changes = [
+        [
+            name,
+            f"{run['ms_a_picture']['encoder']:.2f}",
+            f"{run['ms_a_picture']['both']:.2f}",
+            f"{run['shift']:.4f}",
+            f"{100 * run['moved_further_than_km']['25']:.1f}",
+            f"{100 * run['other_likeliest_cell']:.1f}",
+            figure(run["geoscore_difference"], digits=1, sign="+"),
+        ]
+        for name, run in orbit["precisions"].items()
+    ]
+    speeds = [
+        [
+            name,
+            f"{run['ms_a_picture']['encoder']:.0f}",
+            f"{run['ms_a_picture']['GeoToken and density']:.0f}",
+            f"{run['least_cosine_of_features']:.5f}",
+            f"{100 * run['equal_tokens_of_likeliest_cell']:.1f}",
+        ]
+        for name, run in large["precisions"].items()
+    ]
+    times = ["precision", "encoder, ms a picture"]
+    return [
         f"`orbit` on {orbit['views']:,} validation views; ± is half a 95 % interval:",
         "",
-        "| precision | encoder, ms a picture | all, ms | shift | moved > 25 km, % | other cell, % | GeoScore less "
-        "plain |",
-        "|---|---:|---:|---:|---:|---:|---:|",
-    ]
-    for name, run in orbit["precisions"].items():
-        times = run["ms_a_picture"]
-        changed = ["", "", "", ""]
-        if "shift" in run:
-            changed = [
-                f"{run['shift']:.4f}",
-                f"{100 * run['moved_further_than_km']['25']:.1f}",
-                f"{100 * run['other_likeliest_cell']:.1f}",
-                figure(run["geoscore_difference"], digits=1, sign="+"),
-            ]
-        lines.append(
-            f"| {name} | {times['encoder']:.2f} | {times['both']:.2f} | " + " | ".join(changed) + " |"
-        )
-    large = report["large"]
-    lines += [
+        *table(
+            [*times, "all, ms", "shift", "moved > 25 km, %", "other cell, %", "GeoScore less plain"], changes
+        ),
         "",
         f"ViT-L/14 and the paper's GeoToken, random weights, {large['photos']} photos at once:",
         "",
-        "| precision | encoder, ms a picture | GeoToken, ms | least cosine of features | equal tokens, % |",
-        "|---|---:|---:|---:|---:|",
+        *table([*times, "GeoToken, ms", "least cosine of features", "equal tokens, %"], speeds),
     ]
-    for name, run in large["precisions"].items():
-        times = run["ms_a_picture"]
-        same = ["", ""]
-        if "least_cosine_of_features" in run:
-            same = [
-                f"{run['least_cosine_of_features']:.5f}",
-                f"{100 * run['equal_tokens_of_likeliest_cell']:.1f}",
-            ]
-        cells = [f"{times['encoder']:.0f}", f"{times['GeoToken and density']:.0f}", *same]
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    return lines
 
 
 def index() -> list[str]:
     """Millions of vectors."""
     report = load("index")
-    lines = [
+    names = {"index": "`graticule index`", "flat": "faiss, flat", "product": "torch, float16 on disk"}
+    rows = [
+        [
+            name,
+            f"{report[part]['recall']:.3f}" if "recall" in report[part] else "the measure",
+            f"{report[part]['ms_single']:.2f}",
+            f"{report[part]['ms_batched']:.2f}",
+            f"{report[part]['memory']['own'] / 1e9:.2f}",
+        ]
+        for part, name in names.items()
+    ]
+    build = report["build"]
+    return [
         f"{report['rows']:,} vectors {report['width']} wide, {report['threads']} threads:",
         "",
-        "| what | recall@15 | ms a query | ms in batches of 256 | own memory, GB |",
-        "|---|---:|---:|---:|---:|",
-    ]
-    names = {"index": "`graticule index`", "flat": "faiss, flat", "product": "torch, float16 on disk"}
-    for part, name in names.items():
-        run = report[part]
-        recall = f"{run['recall']:.3f}" if "recall" in run else "the measure"
-        lines.append(
-            f"| {name} | {recall} | {run['ms_single']:.2f} | {run['ms_batched']:.2f} | "
-            f"{run['memory']['own'] / 1e9:.2f} |"
-        )
-    build = report["build"]
-    lines += [
+        *table(["what", "recall@15", "ms a query", "ms in batches of 256", "own memory, GB"], rows),
         "",
         f"Built in {build['seconds'] / 60:.0f} minutes with at most {build['peak_bytes'] / 1e9:.1f} GB;",
         f"{sum(build['disk_bytes'].values()) / 1e9:.1f} GB on disk, opened in {report['index']['open_seconds']:.1f} s.",
     ]
-    return lines
 
 
 def extraction() -> list[str]:
     """Extraction against the bare encoder."""
     report = load("extract")
-    lines = [
+    headings = ["encoder", "pictures", "bare encoder, /s", "library, /s", "of the encoder"]
+    rows = [
+        [
+            name,
+            f"{run['pictures']:,}",
+            f"{run['pictures'] / run['encoder_s']:.3g}",
+            f"{run['pictures'] / run['library_s']:.3g}",
+            f"{run['library_ratio']:.2f}",
+            f"{run['command_ratio']:.2f}",
+            f"{run['bound']:.2f}",
+        ]
+        for name, run in report["figures"].items()
+    ]
+    return [
         f"{report['threads']} threads, blocks of {report['block']}:",
         "",
-        "| encoder | pictures | bare encoder, /s | library, /s | of the encoder | whole command, of the encoder | "
-        "bound |",
-        "|---|---:|---:|---:|---:|---:|---:|",
+        *table([*headings, "whole command, of the encoder", "bound"], rows),
     ]
-    for name, run in report["figures"].items():
-        count = run["pictures"]
-        lines.append(
-            f"| {name} | {count:,} | {count / run['encoder_s']:.3g} | {count / run['library_s']:.3g} | "
-            f"{run['library_ratio']:.2f} | {run['command_ratio']:.2f} | {run['bound']:.2f} |"
-        )
-    return lines
 
 
 def training() -> list[str]:
@@ -233,31 +232,39 @@ def training() -> list[str]:
         f"re-implementation; losses differ by {step['differences']['loss']:.0e}, gradients by a share of "
         f"{step['differences']['gradient']:.0e}:",
         "",
-        "| precision | plain, s | Graticule, s | times faster | pictures/s | of the matrix products' rate |",
-        "|---|---:|---:|---:|---:|---:|",
     ]
+    rows = []
     for name in ("bfloat16", "float32"):
         run = step[name]
         took = run["median_seconds"]
-        lines.append(
-            f"| {name} | {took['plain']:.1f} | {took['graticule']:.1f} | {run['times_faster']:.2f} | "
-            f"{run['pictures_per_second']:.1f} | {100 * run['share_of_limit']['graticule']:.0f} % |"
+        rows.append(
+            [
+                name,
+                f"{took['plain']:.1f}",
+                f"{took['graticule']:.1f}",
+                f"{run['times_faster']:.2f}",
+                f"{run['pictures_per_second']:.1f}",
+                f"{100 * run['share_of_limit']['graticule']:.0f} %",
+            ]
         )
+    headings = ["precision", "plain, s", "Graticule, s", "times faster", "pictures/s"]
+    lines += table([*headings, "of the matrix products' rate"], rows)
     if "designs" in report:
-        lines += [
-            "",
-            f"Both designs trained on Orbit for {report['designs']['minutes']:g} minutes each:",
-            "",
-            "| design | parameters | pictures/s | pictures seen | GeoScore | median km |",
-            "|---|---:|---:|---:|---:|---:|",
+        designs = report["designs"]
+        rows = [
+            [
+                name,
+                f"{designs[name]['parameters'] / 1e6:.1f} M",
+                f"{designs[name]['pictures_per_second']:.0f}",
+                f"{designs[name]['steps'] * designs[name]['batch']:,}",
+                f"{designs[name]['validation']['score']:.0f}",
+                f"{designs[name]['validation']['median_km']:.0f}",
+            ]
+            for name in ("compact", "paper")
         ]
-        for name in ("compact", "paper"):
-            run = report["designs"][name]
-            found = run["validation"]
-            lines.append(
-                f"| {name} | {run['parameters'] / 1e6:.1f} M | {run['pictures_per_second']:.0f} | "
-                f"{run['steps'] * run['batch']:,} | {found['score']:.0f} | {found['median_km']:.0f} |"
-            )
+        headings = ["design", "parameters", "pictures/s", "pictures seen", "GeoScore", "median km"]
+        told = f"Both designs trained on Orbit for {designs['minutes']:g} minutes each:"
+        lines += ["", told, "", *table(headings, rows)]
     return lines
 
 
@@ -271,11 +278,12 @@ def variogram_costs() -> list[str]:
         "scikit-gstat, small": "scikit-gstat, the same, extrapolated from some of the components",
         "sampled": f"Graticule, {report['pairs_drawn']:,} pairs drawn among {report['many']:,}",
     }
-    lines = ["| what | seconds | times as long | peak memory, MB |", "|---|---:|---:|---:|"]
-    for name, run in report["runs"].items():
-        ratio = f"{report['times_faster'][name]:.0f}" if name in report["times_faster"] else ""
-        lines.append(f"| {names[name]} | {run['seconds']:.1f} | {ratio} | {run['peak_mb']:.0f} |")
-    return lines
+    ratios = {name: f"{ratio:.0f}" for name, ratio in report["times_faster"].items()}
+    rows = [
+        [names[name], f"{run['seconds']:.1f}", ratios.get(name, ""), f"{run['peak_mb']:.0f}"]
+        for name, run in report["runs"].items()
+    ]
+    return table(["what", "seconds", "times as long", "peak memory, MB"], rows)
 
 
 def readme() -> list[str]:
