@@ -14,9 +14,9 @@ from torch import Tensor
 from graticule.decoding.candidates import Candidates
 from graticule.decoding.constrain import CellMask
 from graticule.decoding.judge.client import Judge
-from graticule.decoding.judge.verdict import JudgeCandidate
 from graticule.decoding.select import Selector
 from graticule.decoding.select.fusion import Fused
+from graticule.decoding.select.judged import offer
 from graticule.decoding.select.probability import LogProbability
 from graticule.decoding.select.reward import Reward
 from graticule.decoding.select.risk import MinimumRisk
@@ -106,7 +106,8 @@ class Chooser:
             places, shares = mask.places(found.tokens)
             possible &= shares > 0
         if self.judge is not None:
-            return self._judged(self.judge, paths, places, found.log_probs.cpu().exp(), possible)
+            log_probs = found.log_probs.cpu().masked_fill(~possible, -torch.inf)
+            return self._judged(self.judge, paths, places, log_probs)
         assert self.selector is not None
         scores = self.selector(query, found, scheme).cpu().double().masked_fill(~possible, -torch.inf)
         chosen = places[torch.arange(len(places)), scores.argmax(1)]
@@ -114,22 +115,12 @@ class Chooser:
         return points, [Selection(self.name, None if some else NONE) for some in possible.any(1).tolist()]
 
     def _judged(
-        self, judge: Judge, paths: Sequence[str], places: Tensor, shares: Tensor, possible: Tensor
+        self, judge: Judge, paths: Sequence[str], places: Tensor, log_probs: Tensor
     ) -> tuple[NDArray[np.float64], list[Selection]]:
         points = np.full((len(paths), 2), np.nan)
         selections = [Selection(self.name, NONE)] * len(paths)
-        asked = torch.nonzero(possible.any(1))[:, 0].tolist()
-        offered = []
-        for row in asked:
-            best = torch.nonzero(possible[row])[:OFFERED, 0]
-            offered.append(
-                [
-                    JudgeCandidate(lat, lon, share)
-                    for (lat, lon), share in zip(
-                        places[row, best].tolist(), shares[row, best].tolist(), strict=True
-                    )
-                ]
-            )
+        asked = torch.nonzero(log_probs.isfinite().any(1))[:, 0].tolist()
+        offered = [offer(places[row], log_probs[row])[:OFFERED] for row in asked]
         for row, verdict in zip(
             asked, judge.judge([Path(paths[row]) for row in asked], offered), strict=True
         ):

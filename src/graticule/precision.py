@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import copy, deepcopy
-from dataclasses import replace
 from typing import Any, Final, Literal, TypeGuard, get_args
 
 import torch
@@ -26,6 +25,7 @@ from torch.nn import functional
 
 from graticule.errors import ConfigError
 from graticule.model import Model
+from graticule.tokens.linear import one_dnn
 
 __all__ = ["MOST_SHIFT", "PRECISIONS", "Precision", "in_precision", "shifts"]
 
@@ -61,11 +61,10 @@ def in_precision(model: Model, precision: Precision) -> Model:
     # An encoder's faster form is made before rounding: it computes new weights from the true ones.
     faster = getattr(model.encoder, "for_inference", None)
     rounding: Rounding = {"float32": _in_float32, "bfloat16": _in_bfloat16, "int8": _in_int8}[precision]
-    rounded = replace(
-        model,
-        encoder=_rounded(model.encoder if faster is None else faster(), rounding),
-        geotoken=_rounded(model.geotoken, rounding),
-    )
+    # Not a new model: all that is made of the gallery is shared.
+    rounded = copy(model)
+    rounded.encoder = _rounded(model.encoder if faster is None else faster(), rounding)
+    rounded.geotoken = _rounded(model.geotoken, rounding)
     if precision == "float32":
         return rounded
     moved = float(shifts(model, rounded, _made_up(model.encoder.size)).mean())
@@ -158,9 +157,7 @@ class _OneDnnLinear(nn.Module):
         self.weight, self.bias = linear.weight, linear.bias
 
     def forward(self, x: Tensor) -> Tensor:
-        # What torch.compile puts in place of linear layers; torch itself asks MKL.
-        answer: Tensor = torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, "none", [], "")
-        return answer
+        return one_dnn(x, self.weight, self.bias)
 
 
 class _Int8Linear(nn.Module):

@@ -14,6 +14,7 @@ import json
 import math
 import mmap
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -41,6 +42,7 @@ __all__ = [
     "save_folder",
     "save_tensors",
     "shipped_models",
+    "sweep",
     "unpack",
     "write_manifest",
     "write_whole",
@@ -450,6 +452,13 @@ def make_folder(path: Path) -> None:
         raise InputError(
             f"{path}: nothing can be written to this folder; name another, or change its permissions."
         )
+
+
+def sweep(folder: Path) -> None:
+    """Delete what `write_whole` and `save_tensors` leave if they are killed, `.NAME.PROCESS.tmp`, and nothing else."""
+    for stale in folder.glob(".*.tmp"):
+        if re.fullmatch(r"\..+\.\d+\.tmp", stale.name):
+            stale.unlink(missing_ok=True)
 
 
 def write_whole(path: Path, data: bytes | memoryview) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
@@ -19,15 +18,13 @@ from graticule.extract.ledger import Ledger
 from graticule.extract.lock import locked
 from graticule.extract.plan import Plan, settle
 from graticule.extract.shard import AHEAD, Shard, extract_shard
-from graticule.store import make_folder
+from graticule.store import make_folder, sweep
 
 __all__ = ["SHARD_ROWS", "Engine", "Outcome", "extract"]
 
 SHARD_ROWS: Final = 4096
 """A kill loses at most the shard it falls into; a file a shard is what a disk must hold."""
 Engine = Literal["local", "ray"]
-_TEMPORARY: Final = re.compile(r"\..+\.\d+\.tmp")
-"""What `write_whole` leaves if it is killed: `.NAME.PROCESS.tmp`."""
 
 
 @dataclass(frozen=True)
@@ -120,9 +117,7 @@ def extract(
     make_folder(out)
     with locked(out):
         settle(out, plan, records)
-        for stale in out.glob(".*.tmp"):
-            if _TEMPORARY.fullmatch(stale.name):
-                stale.unlink(missing_ok=True)
+        sweep(out)
         ledger = Ledger(out, plan)
         progress(ledger.pictures, plan.records)
         todo = _until(deadline, ledger.unfinished)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
+
+from graticule.store import sweep
 
 __all__ = ["Pace", "file_digest", "work_folder"]
 
@@ -18,17 +19,14 @@ except ImportError:  # Windows has none
     resource = None  # type: ignore[assignment]
 
 _SILENCE_S: Final = 10
-_TEMPORARY: Final = re.compile(r"\..+\.\d+\.tmp")
-"""What `write_whole` leaves if it is killed: `.NAME.PROCESS.tmp`."""
 
 
 def work_folder(out: Path) -> Path:
     """Where what is not finished lies; what a killed run was just writing is swept away."""
     work = out / "building"
     work.mkdir(exist_ok=True)
-    for stale in [*out.glob(".*.tmp"), *work.glob(".*.tmp")]:
-        if _TEMPORARY.fullmatch(stale.name):
-            stale.unlink()
+    sweep(out)
+    sweep(work)
     return work
 
 

@@ -11,7 +11,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Linear"]
+__all__ = ["Linear", "one_dnn"]
 
 
 class Linear(nn.Linear):
@@ -33,17 +33,18 @@ class _Product(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         x = x.contiguous()
         ctx.save_for_backward(x, weight)
-        return _product(x, weight, bias)
+        return one_dnn(x, weight, bias)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
         (x, weight), gradient = ctx.saved_tensors, gradient.contiguous()
-        back = _product(gradient, weight.T) if ctx.needs_input_grad[0] else None
+        back = one_dnn(gradient, weight.T) if ctx.needs_input_grad[0] else None
         rows = gradient.flatten(0, -2)
-        return back, _product(rows.T, x.flatten(0, -2).T), rows.sum(0)
+        return back, one_dnn(rows.T, x.flatten(0, -2).T), rows.sum(0)
 
 
-def _product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+def one_dnn(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """`(..., n)` times a matrix `(m, n)`, transposed, plus a bias `(m,)`: `(..., m)`. oneDNN must be there."""
     # What torch.compile puts in place of linear layers. A matrix must lie in order, or be the transpose of one that
     # does: with others oneDNN is a hundred times as slow.
     return cast(Tensor, torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], ""))

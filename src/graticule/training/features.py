@@ -20,7 +20,7 @@ from graticule.data.orbit.mosaic import Mosaic
 from graticule.data.orbit.photometry import Seasons
 from graticule.data.orbit.views import Split, Views, poses
 from graticule.encoders.orbit import OrbitEncoder
-from graticule.store import write_whole
+from graticule.store import sweep, write_whole
 from graticule.training.loop import step_generator
 
 __all__ = ["extract_views", "load_shards"]
@@ -60,8 +60,7 @@ def extract_views(
         Whether all shards are there.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for stale in folder.glob(".*.tmp"):
-        stale.unlink()
+    sweep(folder)
     variation = Seasons(seasons) if seasons else None
     began, done = time.monotonic(), 0
     shards = range(start, start + count, SHARD_ROWS)

@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from graticule.errors import ConfigError
+from graticule.store import sweep
 from graticule.training.checkpoint import load_checkpoint, save_checkpoint
 from graticule.training.curves import Curves
 from graticule.training.distributed import (
@@ -153,8 +154,7 @@ def train(
     checkpoint, best = folder / "checkpoint.safetensors", folder / "best.safetensors"
     if is_main():
         folder.mkdir(parents=True, exist_ok=True)
-        for stale in folder.glob(".*.tmp"):
-            stale.unlink()
+        sweep(folder)
     progress = _begun(checkpoint, task, optimizer, config)
     if progress["step"]:
         report(f"resumed at step {progress['step']} of {config.steps}")

@@ -16,7 +16,7 @@ from graticule.earth.cells import TokenScheme
 from graticule.errors import ConfigError, InputError
 from graticule.tokens.query import Query
 
-__all__ = ["Judged"]
+__all__ = ["Judged", "offer"]
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Judged:
         # Candidates that are no answers come last, so the judge's numbers are columns.
         rows = [row for row, log_prob in enumerate(candidates.log_probs[:, 0]) if log_prob.isfinite()]
         places = candidates.lat_lon(scheme)
-        offered = [_offer(places[row], candidates.log_probs[row]) for row in rows]
+        offered = [offer(places[row], candidates.log_probs[row]) for row in rows]
         verdicts = self.judge.judge([self.pictures[row] for row in rows], offered)
         for row, verdict in zip(rows, verdicts, strict=True):
             if verdict.how == "judge" and verdict.chosen is not None:
@@ -66,7 +66,13 @@ class Judged:
         return answers_only(scores.to(candidates.log_probs.device), candidates)
 
 
-def _offer(places: Tensor, log_probs: Tensor) -> list[JudgeCandidate]:
+def offer(places: Tensor, log_probs: Tensor) -> list[JudgeCandidate]:
+    """What a judge is told of one picture's candidates that are answers.
+
+    Args:
+        places: `(W, 2)` degrees.
+        log_probs: `(W,)`, -inf for those that are none.
+    """
     answers = log_probs.isfinite().cpu()
     points, shares = places[answers].tolist(), log_probs.cpu()[answers].exp().tolist()
     return [JudgeCandidate(lat, lon, share) for (lat, lon), share in zip(points, shares, strict=True)]
