@@ -42,7 +42,6 @@ app = typer.Typer(
     name="graticule",
     help="Where on Earth was this picture taken, and how sure are we?",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
