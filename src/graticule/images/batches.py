@@ -6,6 +6,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeAlias, TypeVar
 
@@ -16,7 +17,7 @@ from PIL import Image
 from graticule.errors import PictureError
 from graticule.images.open import MAX_PIXELS, open_picture, square_pixels
 
-__all__ = ["SUFFIXES", "Decoded", "decode_batches", "read_batches", "walk"]
+__all__ = ["SUFFIXES", "Decoded", "decode_batches", "prepared", "read_batches", "walk"]
 
 Item = TypeVar("Item")
 
@@ -112,11 +113,9 @@ def decode_batches(
 
     def decode(item: Item) -> tuple[Item, NDArray[np.uint8] | PictureError]:
         try:
-            # Twice the size keeps the resize, not the JPEG decoder, in charge of how the pixels look.
-            image = open_item(item, 2 * size if prepare is None else None)
+            return item, prepared(partial(open_item, item), size, prepare)
         except PictureError as error:
             return item, error
-        return item, square_pixels(image, size) if prepare is None else prepare(image)
 
     todo = deque(items)
     pending: deque[Future[tuple[Item, NDArray[np.uint8] | PictureError]]] = deque()
@@ -130,6 +129,27 @@ def decode_batches(
             # The caller may stop early: don't make it wait for pictures nobody will look at.
             for future in pending:
                 future.cancel()
+
+
+def prepared(
+    open_image: Callable[[int | None], Image.Image],
+    size: int,
+    prepare: Callable[[Image.Image], NDArray[np.uint8]] | None = None,
+) -> NDArray[np.uint8]:
+    """Open one picture, and make of it the pixels (3, size, size) that an encoder looks at.
+
+    Args:
+        open_image: Opens it, given the `shortest` of `open_picture`.
+        size: Side of the square, in pixels.
+        prepare: As for `decode_batches`.
+
+    Raises:
+        PictureError: It can't be read, or must not be.
+    """
+    if prepare is not None:
+        return prepare(open_image(None))
+    # Twice the size keeps the resize, not the JPEG decoder, in charge of how the pixels look.
+    return square_pixels(open_image(2 * size), size)
 
 
 def _pictures_below(folder: Path) -> list[Path]:

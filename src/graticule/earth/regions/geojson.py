@@ -1,4 +1,4 @@
-"""The area of a GeoJSON file (RFC 7946)."""
+"""The area of GeoJSON (RFC 7946), in a file or already read."""
 
 from __future__ import annotations
 
@@ -15,20 +15,14 @@ from s2geometry import S2Polygon
 from graticule.earth.regions.shapes import enclosed, united
 from graticule.errors import InputError
 
-__all__ = ["read_geojson"]
+__all__ = ["MOST_POSITIONS", "geojson_polygon", "read_geojson"]
 
 _MOST_BYTES = 50_000_000
-_MOST_POSITIONS = 200_000
+MOST_POSITIONS = 200_000
 
 
 def read_geojson(path: Path) -> S2Polygon:
-    """The union of all polygons in a file.
-
-    Rings may wind either way. Where longitude jumps by more than 180 degrees from one position to the next, or runs
-    past 180, the ring crosses the antimeridian.
-
-    Args:
-        path: A Polygon, MultiPolygon or GeometryCollection of them, a Feature or a FeatureCollection.
+    """The union of all polygons in a file, as `geojson_polygon` has it.
 
     Raises:
         InputError: The file can't be read, is too large, is not GeoJSON, or its polygons are not valid; the message
@@ -36,24 +30,42 @@ def read_geojson(path: Path) -> S2Polygon:
     """
     document = _document(path)
     try:
-        found = list(_polygons(document, ""))
-        _check_size(found)
-        return united([_polygon(rings, place) for place, rings in found])
+        return geojson_polygon(document)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
+
+
+def geojson_polygon(document: Any, *, most_positions: int = MOST_POSITIONS) -> S2Polygon:
+    """The union of all polygons in a document.
+
+    Rings may wind either way. Where longitude jumps by more than 180 degrees from one position to the next, or runs
+    past 180, the ring crosses the antimeridian.
+
+    Args:
+        document: A Polygon, MultiPolygon or GeometryCollection of them, a Feature or a FeatureCollection, as JSON
+            reads it.
+        most_positions: Refuse what has more.
+
+    Raises:
+        InputError: It is not GeoJSON, too large, or its polygons are not valid; the message names the place in it.
+    """
+    try:
+        found = list(_polygons(document, ""))
+        _check_size(found, most_positions)
+        return united([_polygon(rings, place) for place, rings in found])
     except RecursionError as error:
-        raise InputError(f"{path}: its collections are nested too deeply") from error
+        raise InputError("its collections are nested too deeply") from error
 
 
-def _check_size(found: list[tuple[str, Any]]) -> None:
+def _check_size(found: list[tuple[str, Any]], most_positions: int) -> None:
     if not found:
         raise InputError("holds no polygons")
     lists = (
         ring for _, rings in found if isinstance(rings, list) for ring in rings if isinstance(ring, list)
     )
     positions = sum(map(len, lists))
-    if positions > _MOST_POSITIONS:
-        raise InputError(f"has {positions:,} positions, more than {_MOST_POSITIONS:,}: simplify it")
+    if positions > most_positions:
+        raise InputError(f"has {positions:,} positions, more than {most_positions:,}: simplify it")
 
 
 def _document(path: Path) -> Any:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from s2geometry import S2Polygon
 
 from graticule.earth import borders
-from graticule.earth.regions.geojson import read_geojson
+from graticule.earth.regions.geojson import MOST_POSITIONS, geojson_polygon, read_geojson
 from graticule.earth.regions.names import country_name
 from graticule.earth.regions.region import Region
 from graticule.earth.regions.shapes import box, circle, enclosed, united
 from graticule.errors import InputError
 
-__all__ = ["parse_region"]
+__all__ = ["parse_region", "region_in_words", "region_of_geojson", "united_region"]
 
 _NUMBER = r"\s*([+-]?(?:\d+\.?\d*|\.\d+))\s*"
 _BOX = re.compile(",".join([_NUMBER] * 4))
@@ -46,22 +47,19 @@ def parse_region(text: str | Sequence[str]) -> Region:
         array([ True,  True, False])
     """
     texts = [text] if isinstance(text, str) else list(text)
-    if not texts:
-        raise InputError("no region is given: name a country, box, circle or GeoJSON file")
-    regions = [_parsed(one.strip()) for one in texts]
-    if len(regions) == 1:
-        return regions[0]
-    name = " + ".join(dict.fromkeys(region.name for region in regions))
-    return Region(name, united([region.polygon for region in regions]))
+    return united_region([_parsed(one.strip()) for one in texts])
 
 
-def _parsed(text: str) -> Region:
+def region_in_words(text: str) -> Region:
+    """The country, box or circle that is meant, as `parse_region` reads them; no file is ever opened.
+
+    Raises:
+        InputError: It can't be understood, is empty, or names what does not exist.
+    """
     if match := _BOX.fullmatch(text):
         return Region(text, _box(text, *map(float, match.groups())))
     if match := _CIRCLE.fullmatch(text):
         return Region(text, _circle(text, *map(float, match.groups())))
-    if text.lower().endswith((".geojson", ".json")):
-        return Region(Path(text).name, read_geojson(Path(text)))
     if re.search(r"\d", text):
         raise InputError(
             f"region {text!r} can't be understood: a box is 'south,west,north,east', a circle "
@@ -69,6 +67,40 @@ def _parsed(text: str) -> Region:
         )
     name = country_name(text)
     return Region(name, _country(name))
+
+
+def region_of_geojson(document: Any, *, name: str, most_positions: int = MOST_POSITIONS) -> Region:
+    """The area of a GeoJSON document.
+
+    Args:
+        document: As for `geojson_polygon`.
+        name: What people call the region.
+        most_positions: Refuse what has more.
+
+    Raises:
+        InputError: It is not GeoJSON, too large, or its polygons are not valid; the message names the place in it.
+    """
+    return Region(name, geojson_polygon(document, most_positions=most_positions))
+
+
+def united_region(regions: Sequence[Region]) -> Region:
+    """The union of one region or more.
+
+    Raises:
+        InputError: There is none.
+    """
+    if not regions:
+        raise InputError("no region is given: name a country, box, circle or GeoJSON file")
+    if len(regions) == 1:
+        return regions[0]
+    name = " + ".join(dict.fromkeys(region.name for region in regions))
+    return Region(name, united([region.polygon for region in regions]))
+
+
+def _parsed(text: str) -> Region:
+    if text.lower().endswith((".geojson", ".json")):
+        return Region(Path(text).name, read_geojson(Path(text)))
+    return region_in_words(text)
 
 
 def _country(name: str) -> S2Polygon:
