@@ -43,6 +43,9 @@ class ExifReading:
     problem: str | None
     """Why there is no place, in the same words for every file with the same fault. None if there is one."""
 
+    has_gps: bool = False
+    """Whether it has a latitude or a longitude at all, be they believable or not."""
+
 
 def read_exif(source: Path | bytes) -> ExifReading:
     """Read where and when a photo was taken. Nothing in the file makes this raise.
@@ -51,17 +54,17 @@ def read_exif(source: Path | bytes) -> ExifReading:
         source: A file, or the bytes of one.
     """
     name = str(source) if isinstance(source, Path) else "picture"
-    taken_at = None
+    taken_at, has_gps = None, False
     try:
         with byte_stream(source, name) as stream:
             tags = _read_tags(_exif_block(stream, name))
-        taken_at = _taken_at(tags)
-        return ExifReading(*_place(tags), taken_at, None)
+        taken_at, has_gps = _taken_at(tags), _LATITUDE in tags.gps or _LONGITUDE in tags.gps
+        return ExifReading(*_place(tags), taken_at, None, has_gps)
     except (PictureError, _NoPlaceError) as error:
         problem = str(error).removeprefix(f"{name}: ")
     except (OSError, ValueError) as error:  # ValueError: a path with a null byte in it
         problem = system_message(name, error).removeprefix(f"{name}: ")
-    return ExifReading(None, None, taken_at, problem)
+    return ExifReading(None, None, taken_at, problem, has_gps)
 
 
 class _NoPlaceError(Exception):
