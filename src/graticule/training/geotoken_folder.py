@@ -28,6 +28,7 @@ from graticule.training.examples import Examples
 from graticule.training.geotoken import GeoTokenTask, GeoTokenTaskConfig
 from graticule.training.loop import TrainingConfig, TrainingResult, train
 from graticule.training.neighboured import complete, neighboured
+from graticule.training.one_run import one_run
 from graticule.training.recipe import checked
 from graticule.training.schedule import Schedule
 from graticule.training.shards import Records, read_records, split_rows
@@ -139,35 +140,36 @@ def train_geotoken(
 
     Raises:
         ConfigError: the parts do not belong together, or the folder's run had other settings.
-        InputError: the features can't be used.
+        InputError: the features can't be used, or another run holds the folder.
         ModelError: index, alignment or encoder can't be.
     """
     deadline = time.monotonic() + stop_after_s
     join_processes(recipe.device)
     report, run = only_main(report), out / "run"
-    with main_first():
-        make_folder(out)
-        records = read_records(features, checked=run / "checked.json")
-    parts = _read_parts(records, features, recipe, index=index, alignment=alignment, encoder=encoder)
-    pictures, geotoken = parts.pictures, parts.config.geotoken
-    assert geotoken is not None
-    with main_first():
-        _same_run(run, recipe, parts)
-    training, validation = (
-        complete(pictures.only(rows)) for rows in split_rows(records.lat_lon, recipe.validation_share)
-    )
-    counts = (
-        f"{len(training):,} pictures to learn from, {len(validation):,} to judge by; "
-        f"{len(pictures) - len(training) - len(validation):,} have fewer than {geotoken.neighbours} neighbours and "
-        "are left out"
-    )
-    report(counts)
-    task = GeoTokenTask(recipe.task(geotoken), training, validation)
-    how = recipe.training(len(training))
-    result = train(task, how, run, report=report, stop_after_s=deadline - time.monotonic())
-    if result.finished and is_main():
-        _finish(task, parts, out, recipe, counts=counts, result=result, report=report)
-    return result.finished
+    with one_run(out / "run"):
+        with main_first():
+            make_folder(out)
+            records = read_records(features, checked=run / "checked.json")
+        parts = _read_parts(records, features, recipe, index=index, alignment=alignment, encoder=encoder)
+        pictures, geotoken = parts.pictures, parts.config.geotoken
+        assert geotoken is not None
+        with main_first():
+            _same_run(run, recipe, parts)
+        training, validation = (
+            complete(pictures.only(rows)) for rows in split_rows(records.lat_lon, recipe.validation_share)
+        )
+        counts = (
+            f"{len(training):,} pictures to learn from, {len(validation):,} to judge by; "
+            f"{len(pictures) - len(training) - len(validation):,} have fewer than {geotoken.neighbours} neighbours and "
+            "are left out"
+        )
+        report(counts)
+        task = GeoTokenTask(recipe.task(geotoken), training, validation)
+        how = recipe.training(len(training))
+        result = train(task, how, run, report=report, stop_after_s=deadline - time.monotonic())
+        if result.finished and is_main():
+            _finish(task, parts, out, recipe, counts=counts, result=result, report=report)
+        return result.finished
 
 
 @dataclass(frozen=True)
@@ -191,7 +193,7 @@ def _read_parts(
     encoder: str | None,
 ) -> _Parts:
     source = source_encoder(features, encoder)
-    aligned, aligned_digest = open_alignment(alignment)
+    aligned, aligned_digest = open_alignment(alignment, encoder_digest=source.digest)
     asked = recipe.geotoken.get("neighbours", GeoTokenConfig.model_fields["neighbours"].default)
     pictures = neighboured(
         records,
@@ -214,6 +216,7 @@ def _read_parts(
             gallery_spaces=tuple(pictures.widths),
             gallery_rows=len(records),
             index=index_config(pictures.gallery),
+            encoder_digest=source.digest,
         )
     except ValidationError as error:
         raise ConfigError("; ".join(found["msg"] for found in error.errors())) from error

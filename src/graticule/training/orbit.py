@@ -39,6 +39,7 @@ from graticule.training.examples import Examples
 from graticule.training.features import extract_views, load_shards
 from graticule.training.geotoken import GeoTokenTask, GeoTokenTaskConfig
 from graticule.training.loop import TrainingConfig, train
+from graticule.training.one_run import one_run
 from graticule.training.recipe import overlaid
 from graticule.training.schedule import Schedule
 
@@ -171,7 +172,13 @@ def train_orbit(
     """
     alone("the recipe of the shipped model")
     deadline = time.monotonic() + stop_after_s
-    make_folder(folder)
+    with one_run(folder):
+        return _run_stages(recipe, folder, out, report, deadline)
+
+
+def _run_stages(
+    recipe: OrbitRecipe, folder: Path, out: Path, report: Callable[[str], None], deadline: float
+) -> bool:
     _same_recipe(recipe, folder)
     make_folder(out)  # hours before it is filled: what can't be written should be known now
     mosaic = Mosaic.open(training_mosaic_path())

@@ -41,6 +41,7 @@ from graticule.training.distributed import (
 )
 from graticule.training.examples import Examples
 from graticule.training.loop import TrainingConfig, step_generator, train
+from graticule.training.one_run import one_run
 from graticule.training.recipe import checked
 from graticule.training.reward_samples import Samples
 from graticule.training.schedule import Schedule
@@ -260,42 +261,44 @@ def train_reward(
 
     Raises:
         ConfigError: the model has no GeoToken, or the folder's run had other settings, pictures or another model.
+        InputError: another run holds the folder.
     """
     deadline = time.monotonic() + stop_after_s
     geotoken, run = _geotoken(model), out / "run"
     join_processes(recipe.device)
     report = only_main(report)
-    with main_first():
-        make_folder(out)
-        _same_run(run, recipe, model, pictures.digest(run))
-        found = pictures.examples(model, recipe, run, report=report, deadline=deadline)
-    # All stop, or none: one that went on alone would wait for the others.
-    if agreed(found is None):
-        return False
-    assert found is not None
-    sets = []
-    geotoken.to(chosen_device(recipe.device))
-    for split, part in zip(("train", "validation"), found, strict=True):
-        report(f"{split}: {recipe.samples} samples of each of {len(part)} pictures")
-        samples = Samples.kept(
-            geotoken,
-            part,
-            run / f"{split}-samples",
-            sampling=recipe.sampling(),
-            report=report,
-            deadline=deadline,
-        )
-        if samples is None:
+    with one_run(out / "run"):
+        with main_first():
+            make_folder(out)
+            _same_run(run, recipe, model, pictures.digest(run))
+            found = pictures.examples(model, recipe, run, report=report, deadline=deadline)
+        # All stop, or none: one that went on alone would wait for the others.
+        if agreed(found is None):
             return False
-        sets.append((part, samples))
-    task = RewardTask(recipe, geotoken.cpu(), *sets)
-    left_s = deadline - time.monotonic()
-    result = train(task, recipe.training(), run, report=report, stop_after_s=left_s)
-    if not result.finished:
-        return False
-    if is_main():
-        _finish(task, model, out, recipe, told=pictures.told, report=report)
-    return True
+        assert found is not None
+        sets = []
+        geotoken.to(chosen_device(recipe.device))
+        for split, part in zip(("train", "validation"), found, strict=True):
+            report(f"{split}: {recipe.samples} samples of each of {len(part)} pictures")
+            samples = Samples.kept(
+                geotoken,
+                part,
+                run / f"{split}-samples",
+                sampling=recipe.sampling(),
+                report=report,
+                deadline=deadline,
+            )
+            if samples is None:
+                return False
+            sets.append((part, samples))
+        task = RewardTask(recipe, geotoken.cpu(), *sets)
+        left_s = deadline - time.monotonic()
+        result = train(task, recipe.training(), run, report=report, stop_after_s=left_s)
+        if not result.finished:
+            return False
+        if is_main():
+            _finish(task, model, out, recipe, told=pictures.told, report=report)
+        return True
 
 
 def _finish(

@@ -23,12 +23,14 @@ from graticule.earth.variogram import Kind
 from graticule.errors import ConfigError
 from graticule.evaluation.markdown import method_table
 from graticule.evaluation.metrics import summarise
+from graticule.extract.finished import finished_plan
 from graticule.retrieval.exact import ExactIndex
 from graticule.store import make_folder, write_whole
 from graticule.training.best import load_best
 from graticule.training.distributed import Device, is_main, join_processes, main_first, only_main, spread
 from graticule.training.frozen import RETRIEVAL_KM, FrozenAlignConfig, FrozenAlignTask
 from graticule.training.loop import TrainingConfig, step_generator, train
+from graticule.training.one_run import one_run
 from graticule.training.schedule import Schedule
 from graticule.training.shards import Records, encode_names, read_names, read_records, split_rows
 from graticule.training.stored import some
@@ -192,55 +194,64 @@ def align_folder(
 
     Raises:
         ConfigError: the settings can't be met, or the folder's run had others.
-        InputError: the shards can't be used.
+        InputError: the shards can't be used or are not all there yet, or another run holds the folder.
     """
     deadline = time.monotonic() + stop_after_s
     join_processes(recipe.device)
     report, run = only_main(report), out / "run"
-    with main_first():
-        make_folder(out)
-        records = read_records(folder, checked=run / "checked.json")
-    if clip is not None:
-        names = read_names(folder)
-        text = encode_names(names, clip, run / "text", report=report, deadline=deadline)
-        if text is None:
-            return False
-        # The names' vectors are not among what was surveyed.
-        digest = records.digest + text.digest().hex()
-        records = replace(records, text=text, named=sum(map(bool, names)), digest=digest)
-    with main_first():
-        _same_run(run, recipe, records)
-    training, validation = (records[rows] for rows in split_rows(records.lat_lon, recipe.validation_share))
-    counts = _counts(records, training, validation)
-    report(counts)
+    extraction = finished_plan(folder)
+    with one_run(out / "run"):
+        with main_first():
+            make_folder(out)
+            records = read_records(folder, checked=run / "checked.json")
+        if clip is not None:
+            names = read_names(folder)
+            text = encode_names(names, clip, run / "text", report=report, deadline=deadline)
+            if text is None:
+                return False
+            # The names' vectors are not among what was surveyed.
+            digest = records.digest + text.digest().hex()
+            records = replace(records, text=text, named=sum(map(bool, names)), digest=digest)
+        with main_first():
+            _same_run(run, recipe, records)
+        training, validation = (
+            records[rows] for rows in split_rows(records.lat_lon, recipe.validation_share)
+        )
+        counts = _counts(records, training, validation)
+        report(counts)
 
-    task = SpacesTask(_task_config(recipe, records), training, validation, both_ways=recipe.both_ways)
-    left_s = deadline - time.monotonic()
-    result = train(task, recipe.training(), run, report=report, stop_after_s=left_s)
-    if result.finished and is_main():
-        _finish(task, recipe, out, training, validation, counts=counts, report=report)
-    return result.finished
+        task = SpacesTask(_task_config(recipe, records), training, validation, both_ways=recipe.both_ways)
+        left_s = deadline - time.monotonic()
+        result = train(task, recipe.training(), run, report=report, stop_after_s=left_s)
+        if result.finished and is_main():
+            digest = None if extraction is None else extraction.encoder_digest
+            about = {
+                "recipe": recipe.model_dump(mode="json"),
+                "pictures": len(records),
+                "encoder_digest": digest,
+            }
+            _finish(task, out, training, validation, about=about, counts=counts, report=report)
+        return result.finished
 
 
 def _finish(
     task: SpacesTask,
-    recipe: SpacesRecipe,
     out: Path,
     training: Records,
     validation: Records,
     *,
+    about: dict[str, Any],
     counts: str,
     report: Callable[[str], None],
 ) -> None:
     """Write the best weights, and judge what was written."""
     load_best(task.model, out / "run")
-    about = {"recipe": recipe.model_dump(mode="json"), "pictures": len(training) + len(validation)}
     task.alignment.save(out, about=about, card="not judged yet\n")
     # What is judged is what was written, after rounding.
     found = retrieval(SpacesAlignment.from_folder(out), training, validation)
     table = method_table({"summaries": found})
     report(f"validation pictures looked up:\n{table}")
-    card = _CARD.format(counts=counts, table=table, recipe=recipe.model_dump_json(indent=2))
+    card = _CARD.format(counts=counts, table=table, recipe=json.dumps(about["recipe"], indent=2))
     task.alignment.save(out, about={**about, "retrieval": found}, card=card)
 
 
