@@ -241,7 +241,7 @@ def _view(data: bytearray | mmap.mmap, dtype: torch.dtype, count: int, offset: i
 
 def save_folder(
     path: Path,
-    config: Mapping[str, Any],
+    config: Mapping[str, Any] | Callable[[Mapping[str, str]], Mapping[str, Any]],
     parts: Mapping[str, Mapping[str, Tensor]],
     *,
     packing: Mapping[str, Packing] | None = None,
@@ -252,7 +252,7 @@ def save_folder(
 
     Args:
         path: the folder; made if need be.
-        config: the model's settings.
+        config: the model's settings; or what makes them of the parts' digests, file name -> SHA-256.
         parts: file name without ending -> tensors.
         packing: file name -> how its matrices are stored; float16 where not said.
         texts: further files, such as MODEL_CARD.md.
@@ -268,7 +268,8 @@ def save_folder(
         """One at a time: a part may be large."""
         for name, tensors in parts.items():
             yield f"{name}.safetensors", save(pack(tensors, (packing or {}).get(name, "float16")))
-        yield "config.json", (json.dumps(config, indent=2) + "\n").encode()
+        settings = config(digests) if callable(config) else config
+        yield "config.json", (json.dumps(settings, indent=2) + "\n").encode()
         for name, text in (texts or {}).items():
             yield name, text.encode()
 
@@ -389,7 +390,7 @@ def default_model() -> str:
     raise ModelNotFoundError(
         "no model is named, and geoclip, which knows photos taken on the ground, is not installed: "
         "`graticule models pull geoclip` gets it. The model orbit is here, but it knows only views of the Earth from "
-        "above, 300 to 1200 km wide: `--model orbit` uses it."
+        "above, 300 to 1200 km wide; name it to use it."
     )
 
 
