@@ -6,8 +6,13 @@ Heavy imports wait inside the fixtures: most tests need no torch.
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 TINY_RECIPE = Path(__file__).with_name("tiny_recipe.json")
+
+# A busy machine may take its time: what a test finds must not depend on the clock.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")

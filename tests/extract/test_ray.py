@@ -1,23 +1,17 @@
 """On Ray: the same shards to the bit, and a worker that dies costs time and nothing else."""
 
 import os
-import re
 import secrets
 import shutil
 import signal
 import sys
 import tempfile
-import threading
-import time
 from pathlib import Path
 
 import pytest
 
 from graticule.errors import GraticuleError, InputError
 from graticule.extract import cluster, shard
-
-PATIENCE_S = 150
-"""Some seconds will do, but a busy machine takes a minute to start a worker twice."""
 
 
 @pytest.fixture(scope="module")
@@ -42,44 +36,31 @@ def ray():
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def task_below(ancestor):
-    """The process of a task under way among a process's descendants, or None."""
-    for entry in Path("/proc").glob("[0-9]*"):
+def dying_once(fallen, *, at):
+    """The job of a shard; the first worker that comes to a number is killed between its records and its features.
+
+    A closure, so that Ray's workers get it as it is here.
+    """
+
+    def extract_shard(folder, number, **settings):
+        from graticule.extract import shard
+
+        write = shard.write_whole
+
+        def deadly(path, data):
+            if path.suffix == ".safetensors":
+                fallen.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            write(path, data)
+
+        if number == at and not fallen.exists():
+            shard.write_whole = deadly
         try:
-            if b"extract_shard" in (entry / "cmdline").read_bytes() and ancestor in ancestors(entry.name):
-                return int(entry.name)
-        except OSError:  # it has just ended
-            continue
-    return None
+            return shard.extract_shard(folder, number, **settings)
+        finally:
+            shard.write_whole = write
 
-
-def ancestors(pid):
-    while pid != "0":
-        yield int(pid)
-        pid = Path("/proc", pid, "stat").read_text().rpartition(")")[2].split()[1]
-
-
-def killing_one(work):
-    """Do the work, and kill the first worker that is seen at a shard; gives what the work gave or raised."""
-    outcome = []
-
-    def run():
-        try:
-            outcome.append(work())
-        except GraticuleError as error:
-            outcome.append(error)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    deadline, victim = time.monotonic() + PATIENCE_S, None
-    while victim is None and thread.is_alive() and time.monotonic() < deadline:
-        victim = task_below(os.getpid())
-        time.sleep(0.01)
-    assert victim, "no worker was seen at a shard"
-    os.kill(victim, signal.SIGKILL)
-    thread.join(max(0, deadline - time.monotonic()))
-    assert outcome, "it hangs"
-    return outcome[0]
+    return extract_shard
 
 
 @pytest.mark.slow
@@ -87,13 +68,11 @@ def test_a_killed_worker_is_replaced_and_the_shards_are_those_made_here(
     ray, extract, tmp_path, whole, contents, monkeypatch
 ):
     monkeypatch.setattr(shard, "_opened", None)  # this process opens no encoder
+    monkeypatch.setattr(cluster, "extract_shard", dying_once(tmp_path / "fallen", at=1))
     monkeypatch.chdir(tmp_path)
     told = []
-
-    def work():
-        return extract(Path("out"), engine="ray", progress=lambda done, total: told.append(done))
-
-    outcome = killing_one(work)
+    outcome = extract(Path("out"), engine="ray", progress=lambda done, total: told.append(done))
+    assert (tmp_path / "fallen").exists(), "no worker was killed"
     assert (outcome.finished, outcome.made) == (True, 3)
     assert contents(tmp_path / "out") == whole
     assert told[0] == 0
@@ -106,20 +85,14 @@ def test_a_killed_worker_is_replaced_and_the_shards_are_those_made_here(
 @pytest.mark.slow
 def test_workers_that_die_again_and_again_are_reported(ray, extract, tmp_path, whole, contents, monkeypatch):
     monkeypatch.setattr(cluster, "RETRIES", 0)
-    # A worker may just have finished its shard when it is killed; then nothing is lost, and another is tried.
-    for attempt in range(10):
-        out = tmp_path / f"out-{attempt}"
-        failed = killing_one(lambda out=out: extract(out, engine="ray", workers=1))
-        if isinstance(failed, GraticuleError):
-            break
-    assert isinstance(failed, GraticuleError)
-    told = re.search(r"shard (\d): Ray could not make it", str(failed))
-    assert told, failed
-    # One worker makes one shard of 8 records after the other: those before the one that was lost are kept.
-    again = extract(out, engine="ray", workers=1, stop_after_s=0)
-    assert again.done == min(8 * (int(told[1]) + 1), again.records)
-    assert extract(out).finished, "what one engine began another may end"
-    assert contents(out) == whole
+    with monkeypatch.context() as patch:
+        patch.setattr(cluster, "extract_shard", dying_once(tmp_path / "fallen", at=1))
+        with pytest.raises(GraticuleError, match="shard 1: Ray could not make it"):
+            extract(tmp_path / "out", engine="ray", workers=1)
+    # One worker makes one shard of 8 records after the other: the one before the loss is kept.
+    assert extract(tmp_path / "out", engine="ray", workers=1, stop_after_s=0).done == 16
+    assert extract(tmp_path / "out").finished, "what one engine began another may end"
+    assert contents(tmp_path / "out") == whole
 
 
 @pytest.mark.slow
