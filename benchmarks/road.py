@@ -44,7 +44,7 @@ from graticule.alignment.spaces import SpacesAlignment, SpacesAlignmentConfig
 from graticule.data.orbit.folder import render_folder
 from graticule.data.orbit.mosaic import training_mosaic_path
 from graticule.decoding.calibration import Calibration
-from graticule.decoding.density import Density
+from graticule.earth.density import Density
 from graticule.encoders.clip import ClipEncoder, ClipEncoderConfig
 from graticule.encoders.contract import ImageEncoder
 from graticule.images.batches import read_batches, walk

@@ -21,12 +21,16 @@ MAY_IMPORT = {
     "earth": {"errors"},
     "images": {"errors"},
     **{part: {"errors"} | PLUMBING for part in PLUMBING},
-    "prediction": {"errors", "earth"},
-    "output": {"errors", "prediction"},
-    "maps": {"errors", "prediction", "earth"},
+    "prediction": {"errors", "earth", "maps"},
+    "output": {"errors", "earth", "prediction"},
+    "explain": {"errors", "earth", "prediction"},
+    "maps": {"errors", "earth"},
+    "lock": {"errors"},
     "data": EVERYWHERE | GROUND,
     **{part: EVERYWHERE | GROUND | set(ROAD[:place]) for place, part in enumerate(ROAD)},
 }
+MAY_IMPORT["metadata"] = {"errors", "prediction", "lock"} | GROUND
+MAY_IMPORT["fusing"] = {"errors", "prediction"} | GROUND
 MAY_IMPORT["extract"] = EVERYWHERE | GROUND | {"data", "encoders"}
 MAY_IMPORT["model"] = EVERYWHERE | GROUND | set(ROAD)
 MAY_IMPORT["pull"] = MAY_IMPORT["choosing"] = MAY_IMPORT["model"] | {"model"}

@@ -9,9 +9,10 @@ import pytest
 import torch
 from PIL import Image
 
-from graticule.decoding.density import HALF_WAY_ROUND_KM, reach_km
 from graticule.earth import s2
+from graticule.earth.cell_size import reach_km
 from graticule.earth.cells import TokenScheme
+from graticule.earth.density import HALF_WAY_ROUND_KM
 from graticule.earth.distance import haversine_km
 from graticule.earth.outline import cell_outline
 from graticule.errors import ConfigError, ModelNotFoundError

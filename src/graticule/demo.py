@@ -14,10 +14,11 @@ from rich.console import RenderableType
 
 from graticule.data.truth import Truth, read_truth
 from graticule.earth.distance import haversine_km
+from graticule.earth.notation import format_km, format_place
 from graticule.figures.answers import map_figure
 from graticule.images.open import open_picture
 from graticule.locator import Geolocator
-from graticule.output import atomic_text, format_km, format_place, results_table
+from graticule.output import atomic_text, results_table
 from graticule.prediction import Prediction, Result
 from graticule.store import make_folder
 

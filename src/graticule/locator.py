@@ -11,23 +11,26 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from graticule.decoding.beam import frontiers
 from graticule.decoding.calibration import STEPS, Calibration
 from graticule.decoding.candidates import Candidates
 from graticule.decoding.constrain import CellMask
-from graticule.decoding.density import HALF_WAY_ROUND_KM, Density, density_of_beam
+from graticule.decoding.density import density_of_beam
 from graticule.decoding.sample import Sampling
 from graticule.earth import s2
 from graticule.earth.cells import TokenScheme
+from graticule.earth.density import HALF_WAY_ROUND_KM, Density
 from graticule.earth.regions import Region, parse_region
 from graticule.encoders.contract import ImageEncoder
 from graticule.errors import ConfigError, ModelFormatError, PictureError
-from graticule.images.batches import Decoded, read_batches, walk
+from graticule.images.batches import Decoded, prepared, read_batches, walk
+from graticule.images.open import MAX_PIXELS, open_picture
 from graticule.model import Model
 from graticule.precision import Precision, in_precision
-from graticule.prediction import MASS, Candidate, NotSure, Prediction, Refusal, Result
+from graticule.prediction import MASS, Candidate, Neighbour, NotSure, Prediction, Refusal, Result
 from graticule.registry import OFFERS
 from graticule.store import ModelFolder, installed_models, shipped_models
 from graticule.tokens.query import Query
@@ -175,7 +178,7 @@ class Geolocator:
         if top_k < 1 or batch_size < 1:
             raise ConfigError(f"top_k {top_k} and batch_size {batch_size} must be 1 or more.")
         doubt = _doubt(min_confidence, confidence_km)
-        mask = self._mask(within)
+        mask = self.mask(within)
         chooser = self._chooser(decode, select, reward, judge)
         asked = _Asked(decode, top_k, mask, chooser)
         paths = walk(pictures)
@@ -195,6 +198,38 @@ class Geolocator:
                     yield Refusal(str(path), pixels)
             done += len(batch)
             progress(done, len(paths))
+
+    def pixels(
+        self, source: Path | bytes, *, name: str | None = None, max_pixels: int = MAX_PIXELS
+    ) -> NDArray[np.uint8]:
+        """What the model looks at of one picture, for `answer`: (3, S, S) uint8.
+
+        Args:
+            source: a file, or the bytes of one.
+            name: what messages call it.
+            max_pixels: the cap of `open_picture`.
+
+        Raises:
+            PictureError: it can't be read, or must not be.
+        """
+
+        def opened(shortest: int | None) -> Image.Image:
+            return open_picture(source, name=name, max_pixels=max_pixels, shortest=shortest)
+
+        return prepared(opened, self._encoder.size, getattr(self._encoder, "prepare", None))
+
+    def answer(
+        self, pixels: NDArray[np.uint8], names: Sequence[str], *, top_k: int = 5, mask: CellMask | None = None
+    ) -> list[Result]:
+        """What `locate` says of pictures that are open already, by beam.
+
+        Args:
+            pixels: (B, 3, S, S) uint8, as `pixels` gives them.
+            names: of the B pictures.
+            top_k: as for `locate`.
+            mask: where they may be, as `mask` makes it; it remembers what it has worked out.
+        """
+        return self._answer(pixels, list(names), list(range(len(names))), _Asked("beam", top_k, mask, None))
 
     def densities(
         self,
@@ -216,7 +251,7 @@ class Geolocator:
         Raises:
             InputError: the region can't be understood, or is empty.
         """
-        mask = self._mask(within)
+        mask = self.mask(within)
         for batch in self._batches(walk(pictures), batch_size):
             readable = [pixels for _, pixels in batch if isinstance(pixels, np.ndarray)]
             if readable:
@@ -229,7 +264,8 @@ class Geolocator:
                 else:
                     yield str(path), Refusal(str(path), pixels)
 
-    def _mask(self, within: Region | str | Sequence[str] | None) -> CellMask | None:
+    def mask(self, within: Region | str | Sequence[str] | None) -> CellMask | None:
+        """The cells that a region reaches into: what `answer` confines its answers to. None for None."""
         if within is None:
             return None
         region = within if isinstance(within, Region) else parse_region(within)
@@ -282,6 +318,7 @@ class Geolocator:
         calibration = self.model.calibration if fitted else None
         circles = _circles_km(found.density, points, calibration)
         candidates = _candidates(found.density, self.model.cell_model.scheme, asked.top_k, asked.mask)
+        neighbours = _neighbours(query)
         results: list[Result] = []
         for row, name in enumerate(names):
             total = float(found.density.total[row])
@@ -302,6 +339,9 @@ class Geolocator:
                     circles_km=circles[row],
                     region_probability=None if asked.mask is None else min(1.0, total),
                     selection=None if selections is None else selections[row],
+                    neighbours=neighbours[row],
+                    density=found.density.row(row),
+                    levels=tuple(self.model.cell_model.scheme.levels),
                 )
             )
         return results
@@ -391,6 +431,20 @@ def _circles_km(
     else:
         radii[held] = calibration.radii_km(found, points)[held]
     return [tuple(row) for row in np.minimum(radii, HALF_WAY_ROUND_KM).tolist()]
+
+
+def _neighbours(query: Query) -> list[tuple[Neighbour, ...]]:
+    """What each picture was shown beside, most similar first."""
+    found = query.neighbours
+    if found is None or found.rows is None:
+        return [()] * query.batch_size
+    columns = (found.lat_lon, found.similarities, found.rows)
+    return [
+        tuple(
+            Neighbour(lat, lon, similarity, row) for (lat, lon), similarity, row in zip(*picture, strict=True)
+        )
+        for picture in zip(*(column.tolist() for column in columns), strict=True)
+    ]
 
 
 def _candidates(

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from graticule.earth import s2
 from graticule.earth.borders import borders, land
-from graticule.earth.distance import latlon_from_vectors, unit_vectors
+from graticule.earth.distance import destination, latlon_from_vectors, unit_vectors
 from graticule.earth.outline import cell_from_token, cell_outline
-from graticule.prediction import Candidate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,12 +29,14 @@ __all__ = [
     "draw_base",
     "draw_cells",
     "draw_dot",
+    "draw_estimate",
     "draw_glow",
     "draw_label",
     "draw_line",
     "draw_scale",
     "great_circle",
     "holds",
+    "spread",
 ]
 
 
@@ -164,21 +166,54 @@ def draw_glow(
     )
 
 
-def draw_cells(axes: Axes, view: View, candidates: Sequence[Candidate]) -> None:
-    """The candidates' S2 cells, the likelier the brighter."""
+def draw_cells(axes: Axes, view: View, tokens: Sequence[str], probabilities: Sequence[float]) -> None:
+    """S2 cells by their tokens, the likelier the brighter; the likeliest first."""
     from matplotlib.patches import Polygon
 
-    best = max((candidate.probability for candidate in candidates), default=1.0) or 1.0
+    best = max(probabilities, default=1.0) or 1.0
     middle = (view.west + view.east) / 2
-    for candidate in reversed(candidates):
-        outline = cell_outline(cell_from_token(candidate.cell))[:, ::-1]
+    for token, probability in zip(reversed(tokens), reversed(probabilities), strict=True):
+        outline = cell_outline(cell_from_token(token))[:, ::-1]
         outline[:, 0] += 360 * np.round((middle - outline[:, 0].mean()) / 360)
-        share = candidate.probability / best
+        share = probability / best
         fill = Polygon(outline, facecolor=Palette.ESTIMATE, alpha=0.04 + 0.3 * share)
         side = Polygon(outline, fill=False, edgecolor=Palette.GLOW[3], linewidth=0.9, alpha=0.2 + 0.8 * share)
         for order, patch in enumerate((fill, side), start=5):
             patch.set_zorder(order)
             axes.add_patch(patch)
+
+
+def draw_estimate(axes: Axes, view: View, place: tuple[float, float], radius_km: float) -> None:
+    """A ring at an estimate, and the circle around it that holds 90 % of the probability."""
+    # An estimate on a pole has a circle that is a parallel; half the Earth's girth is as far as one can go.
+    radius = min(max(radius_km, 1e-6), 20_000)
+    circle = np.stack(destination(*place, bearing_deg=np.linspace(0, 360, 361), distance_km=radius), axis=-1)
+    draw_line(axes, view, circle, color=Palette.ESTIMATE, linewidth=1.3, linestyle=(0, (4, 2)), zorder=7)
+    ring: dict[str, Any] = {"marker": "o", "s": 95, "facecolor": "none"}
+    draw_dot(axes, view, place, **ring, edgecolor=Palette.PAPER, linewidth=4.2, zorder=9)
+    draw_dot(axes, view, place, **ring, edgecolor=Palette.ESTIMATE, linewidth=2.2, zorder=11)
+
+
+def spread(
+    cells: NDArray[np.uint64], probabilities: NDArray[np.float64], *, level: int = 8
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Probability as points for `draw_glow`: coarse cells are spread over their descendants of a level.
+
+    Args:
+        cells: S2 cell ids (N,).
+        probabilities: Of each (N,); what has less than a hundred-thousandth of all is left out.
+        level: Cells coarser than this are split.
+
+    Returns:
+        Latitudes and longitudes in degrees (M, 2), and the probability of each point (M,).
+    """
+    seen = probabilities > 1e-5 * probabilities.sum()
+    cells, probabilities = cells[seen], probabilities[seen]
+    while (coarse := s2.level_of(cells) < level).any():
+        split = s2.children(cells[coarse]).reshape(-1)
+        cells = np.concatenate([cells[~coarse], split])
+        probabilities = np.concatenate([probabilities[~coarse], np.repeat(probabilities[coarse] / 4, 4)])
+    return np.stack(s2.centres(cells), axis=-1), probabilities
 
 
 def draw_line(axes: Axes, view: View, places: NDArray[np.float64], **style: Any) -> None:

@@ -14,8 +14,10 @@ from typing import Any, Final, TextIO
 from rich.table import Table
 from rich.text import Text
 
+from graticule.earth.notation import format_km, format_place
 from graticule.errors import InputError
-from graticule.prediction import Candidate, NotSure, Prediction, Refusal, Result, Selection
+from graticule.prediction import NotSure, Prediction, Refusal, Result, Selection
+from graticule.prediction.plain import feature, to_dict
 
 __all__ = [
     "WRITERS",
@@ -53,44 +55,6 @@ UNLIKELY: Final = 0.05
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-def to_dict(result: Result) -> dict[str, Any]:
-    """A result as plain JSON values, keys in the documented order.
-
-    An answer that is not sure has its circle in place of a point: nobody shall take the centre for an estimate.
-    """
-    if isinstance(result, Refusal):
-        return {
-            "path": result.path,
-            "error": {"type": type(result.error).__name__, "message": str(result.error)},
-        }
-    circle = {
-        "latitude": result.latitude,
-        "longitude": result.longitude,
-        "radius_km": result.radius_km,
-    }
-    doubt = result.not_sure
-    described: dict[str, Any] = {"path": result.path}
-    if doubt is None:
-        described |= circle
-    else:
-        described["not_sure"] = {
-            "probability": doubt.probability,
-            "asked": doubt.asked,
-            "within_km": doubt.within_km,
-            "circle": circle,
-        }
-    described["candidates"] = [_candidate(candidate) for candidate in result.candidates]
-    described["model"] = result.model
-    if result.region_probability is not None:
-        described["region_probability"] = result.region_probability
-    if result.selection is not None:
-        chosen = result.selection
-        described["selection"] = {"by": chosen.by, "fallback": chosen.fallback}
-        if chosen.tokens:
-            described["selection"] |= {"tokens": chosen.tokens, "cost": chosen.cost}
-    return described
-
-
 def to_jsonl(result: Result) -> str:
     """A result as one line of JSON, without the line's end."""
     return json.dumps(to_dict(result), ensure_ascii=False, allow_nan=False)
@@ -113,7 +77,7 @@ def write_csv(results: Iterable[Result], stream: TextIO) -> None:
 
 def write_geojson(results: Iterable[Result], stream: TextIO) -> None:
     """One FeatureCollection (RFC 7946): a point a picture; one refused or not sure is a feature without a place."""
-    features = [_feature(result) for result in results]
+    features = [feature(result) for result in results]
     json.dump(
         {"type": "FeatureCollection", "features": features}, stream, ensure_ascii=False, allow_nan=False
     )
@@ -171,21 +135,6 @@ def candidates_table(prediction: Prediction) -> Table:
         place = format_place(candidate.latitude, candidate.longitude)
         table.add_row(str(rank), place, f"{100 * candidate.probability:.1f} %", candidate.cell)
     return table
-
-
-def format_place(latitude: float, longitude: float) -> str:
-    """A place in plain words, to a tenth of a degree: `43.1° N, 5.2° E`."""
-    north = "N" if latitude >= 0 else "S"
-    east = "E" if longitude >= 0 else "W"
-    return f"{abs(latitude):.1f}° {north}, {abs(longitude):.1f}° {east}"
-
-
-def format_km(km: float) -> str:
-    """A distance to two or three figures, so that it claims no more than it knows: `8.4 km`, `1,230 km`."""
-    if km < 10:
-        return f"{km:.1f} km"
-    rounded = round(km) if km < 1000 else round(km, -1)
-    return f"{rounded:,.0f} km"
 
 
 def region_warnings(results: Iterable[Result]) -> list[str]:
@@ -256,15 +205,6 @@ def atomic_text(path: Path) -> Iterator[TextIO]:
             written.unlink(missing_ok=True)
 
 
-def _candidate(candidate: Candidate) -> dict[str, Any]:
-    return {
-        "latitude": candidate.latitude,
-        "longitude": candidate.longitude,
-        "probability": candidate.probability,
-        "cell": candidate.cell,
-    }
-
-
 def _csv_row(result: Result) -> dict[str, Any]:
     if isinstance(result, Refusal):
         return {"path": result.path, "error_type": type(result.error).__name__, "error": str(result.error)}
@@ -290,22 +230,6 @@ def _not_sure(result: Prediction, doubt: NotSure) -> str:
         f"{100 * doubt.probability:.0f} % within {format_km(doubt.within_km)}, "
         f"90 % within {format_km(result.radius_km)} of {place}"
     )
-
-
-def _feature(result: Result) -> dict[str, Any]:
-    properties = to_dict(result)
-    if isinstance(result, Refusal) or result.not_sure is not None:
-        return {"type": "Feature", "geometry": None, "properties": properties}
-    place = {
-        "type": "Point",
-        "coordinates": _position(properties.pop("latitude"), properties.pop("longitude")),
-    }
-    return {"type": "Feature", "geometry": place, "properties": properties}
-
-
-def _position(latitude: float, longitude: float) -> list[float]:
-    """GeoJSON's order, longitude first; nowhere else is it made."""
-    return [longitude, latitude]
 
 
 def _cells(result: Result, errors_km: Mapping[str, float] | None) -> list[Text]:

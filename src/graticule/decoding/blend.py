@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from graticule.alignment.contract import ImageLocationAlignment
-from graticule.decoding.density import Density
+from graticule.earth.density import Density
 from graticule.errors import ConfigError
 from graticule.tokens.query import Query
 

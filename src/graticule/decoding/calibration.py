@@ -20,8 +20,9 @@ from torch import Tensor
 
 from graticule.alignment.contract import ImageLocationAlignment
 from graticule.decoding.blend import Blend, blended
-from graticule.decoding.density import HALF_WAY_ROUND_KM, Density, density
+from graticule.decoding.density import density
 from graticule.earth.cells import TokenScheme
+from graticule.earth.density import HALF_WAY_ROUND_KM, Density
 from graticule.errors import ConfigError, ModelFormatError
 from graticule.prediction import MASS
 from graticule.tokens.contract import CellModel, StateT

@@ -21,8 +21,8 @@ from torch import Tensor
 from graticule.alignment.contract import ImageLocationAlignment
 from graticule.decoding.blend import Blend, Evidence, evidence
 from graticule.decoding.calibration import STEPS, Calibration
-from graticule.decoding.density import Density
 from graticule.earth import s2
+from graticule.earth.density import Density
 from graticule.earth.distance import haversine_km
 from graticule.errors import InputError
 from graticule.evaluation.metrics import Estimate

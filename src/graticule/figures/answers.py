@@ -14,13 +14,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from graticule import maps
-from graticule.earth import s2
 from graticule.earth.borders import country_at
-from graticule.earth.distance import destination, haversine_km
+from graticule.earth.distance import haversine_km
+from graticule.earth.notation import format_km, format_place
 from graticule.earth.outline import cell_from_token
 from graticule.errors import MissingExtraError
 from graticule.maps import WORLD, Palette, View
-from graticule.output import format_km, format_place
 from graticule.prediction import Candidate, Prediction
 
 if TYPE_CHECKING:
@@ -60,7 +59,7 @@ def map_figure(
         picture: The picture that was located.
         prediction: The answer.
         truth: Where it was really taken, if that is known.
-        density: The model's probability over the Earth; the candidates stand for it if not given.
+        density: The probability over the Earth; that of the prediction if not given.
         purpose: What the model is for, in a few words.
 
     Returns:
@@ -77,7 +76,7 @@ def map_figure(
 
     figure = Figure(figsize=(_WIDTH / 100, _HEIGHT / 100), dpi=100, facecolor=Palette.PAPER)
     FigureCanvasAgg(figure)
-    density = _of_candidates(prediction) if density is None else density
+    density = _probability(prediction) if density is None else density
     _words(figure, prediction, truth, purpose)
     _photo(_axes(figure, *_PHOTO), picture)
     _world(_axes(figure, *_MAP), prediction, truth, density)
@@ -139,7 +138,8 @@ def _zoom(axes: Axes, prediction: Prediction, truth: Place | None, density: Dens
     view = maps.around(prediction.latitude, prediction.longitude)
     maps.draw_base(axes, view, every_deg=5)
     maps.draw_glow(axes, view, *density, pixels=_ZOOM[2:], blur_px=8.0, strength=0.6)
-    maps.draw_cells(axes, view, prediction.candidates)
+    candidates = prediction.candidates
+    maps.draw_cells(axes, view, [c.cell for c in candidates], [c.probability for c in candidates])
     _marks(axes, view, prediction, truth)
     if truth is not None:
         _distance(axes, view, prediction, truth)
@@ -151,17 +151,11 @@ def _zoom(axes: Axes, prediction: Prediction, truth: Place | None, density: Dens
 def _marks(axes: Axes, view: View, prediction: Prediction, truth: Place | None) -> None:
     """The circle that holds 90 %, the estimate, and the way to the truth."""
     here = prediction.latitude, prediction.longitude
-    bearings = np.linspace(0, 360, 361)
-    # An estimate on a pole has a circle that is a parallel; half the Earth's girth is as far as one can go.
-    radius = min(max(prediction.radius_km, 1e-6), 20_000)
-    circle = np.stack(destination(*here, bearing_deg=bearings, distance_km=radius), axis=-1)
-    maps.draw_line(axes, view, circle, color=Palette.ESTIMATE, linewidth=1.3, linestyle=(0, (4, 2)), zorder=7)
     if truth is not None:
         way = maps.great_circle(here, truth)
         maps.draw_line(axes, view, way, color=Palette.TRUTH, linewidth=1.8, zorder=8)
         maps.draw_dot(axes, view, truth, **_TRUTH_DOT, zorder=10)
-    maps.draw_dot(axes, view, here, **_RING, edgecolor=Palette.PAPER, linewidth=4.2, zorder=9)
-    maps.draw_dot(axes, view, here, **_RING, edgecolor=Palette.ESTIMATE, linewidth=2.2, zorder=11)
+    maps.draw_estimate(axes, view, here, prediction.radius_km)
 
 
 def _distance(axes: Axes, view: View, prediction: Prediction, truth: Place) -> None:
@@ -169,7 +163,6 @@ def _distance(axes: Axes, view: View, prediction: Prediction, truth: Place) -> N
     maps.draw_label(axes, view, truth, _off(prediction, truth), away=here, colour=Palette.TRUTH)
 
 
-_RING: Final = {"marker": "o", "s": 95, "facecolor": "none"}
 _TRUTH_DOT: Final = {
     "marker": "o",
     "s": 60,
@@ -225,13 +218,13 @@ def _legend(figure: Figure, *, known: bool) -> None:
         x -= 22
 
 
-def _of_candidates(prediction: Prediction) -> Density:
-    """The candidates' probability, spread over their cells: over the centres of the cells six levels down."""
+def _probability(prediction: Prediction) -> Density:
+    """All of the probability as points; that of the candidates where the rest is not known."""
+    if prediction.density is not None:
+        here = prediction.density.levels[0] >= 0
+        return maps.spread(prediction.density.cells[0][here], prediction.density.mass[0][here])
     cells = np.array([cell_from_token(candidate.cell) for candidate in prediction.candidates], np.uint64)
-    weights = np.array([candidate.probability for candidate in prediction.candidates])
-    for _ in range(min(6, s2.MAX_LEVEL - int(s2.level_of(cells).max(initial=0)))):
-        cells, weights = s2.children(cells).reshape(-1), np.repeat(weights / 4, 4)
-    return np.stack(s2.centres(cells), axis=-1), weights
+    return maps.spread(cells, np.array([candidate.probability for candidate in prediction.candidates]))
 
 
 def _off(prediction: Prediction, truth: Place) -> str:

@@ -19,6 +19,7 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
+from graticule.earth.notation import format_km, format_place
 from graticule.errors import PictureError
 from graticule.evaluation.breakdown import Miss
 from graticule.evaluation.comparison import Comparison, Difference
@@ -30,7 +31,6 @@ from graticule.evaluation.places import Administrative
 from graticule.evaluation.probabilistic import KNOWING_NOTHING, Curve, Probabilities
 from graticule.figures.charts import Axis, Line, chart
 from graticule.figures.error_map import CLASSES_KM, error_map
-from graticule.output import format_km, format_place
 
 __all__ = ["report_page"]
 

@@ -56,4 +56,5 @@ def neighbours_of(
         similarities=similarities,
         lat_lon=lat_lon,
         tokens=torch.from_numpy(tokens).view(*rows.shape, -1),
+        rows=rows,
     )

@@ -22,12 +22,14 @@ class Neighbours:
         similarities: `(B, K)` float, cosine similarity to the query.
         lat_lon: `(B, K, 2)` float64, degrees.
         tokens: `(B, K, T)` int64, the cell tokens of `lat_lon` in the model's scheme.
+        rows: `(B, K)` int64, of the gallery they were found in; None where that is not known.
     """
 
     vectors: Mapping[str, Tensor]
     similarities: Tensor
     lat_lon: Tensor
     tokens: Tensor
+    rows: Tensor | None = None
 
     def __post_init__(self) -> None:
         leading = tuple(self.similarities.shape)
@@ -46,6 +48,7 @@ class Neighbours:
             similarities=self.similarities.to(device),
             lat_lon=self.lat_lon.to(device),
             tokens=self.tokens.to(device),
+            rows=None if self.rows is None else self.rows.to(device),
         )
 
     def __getitem__(self, index: Index) -> Neighbours:
@@ -55,6 +58,7 @@ class Neighbours:
             similarities=self.similarities[index],
             lat_lon=self.lat_lon[index],
             tokens=self.tokens[index],
+            rows=None if self.rows is None else self.rows[index],
         )
 
 

@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from graticule.decoding.density import cell_areas_km2
 from graticule.earth import s2
+from graticule.earth.cell_size import cell_areas_km2
 from graticule.evaluation.calibration import fit_temperature, true_token_log_probs
 from graticule.model import Model, ModelConfig
 from graticule.retrieval.gallery import Gallery

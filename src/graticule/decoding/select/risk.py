@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from graticule.decoding.candidates import Candidates
-from graticule.decoding.density import GEOSCORE_SCALE_KM, HALF_WAY_ROUND_KM, Goal
 from graticule.decoding.select.contract import answers_only
 from graticule.earth.cells import TokenScheme
+from graticule.earth.density import GEOSCORE_SCALE_KM, HALF_WAY_ROUND_KM, Goal
 from graticule.earth.distance import EARTH_RADIUS_KM
 from graticule.earth.sphere import unit_vectors
 from graticule.errors import ConfigError

@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from graticule.earth import s2
+from graticule.earth.credible import CredibleRegion
 from graticule.earth.distance import haversine_km
-from graticule.errors import CoordinateError, GraticuleError
+from graticule.errors import CoordinateError, GraticuleError, InputError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from graticule.earth.density import Density
+    from graticule.earth.regions import Region
 
 __all__ = [
     "MASS",
     "Candidate",
+    "Neighbour",
     "NotSure",
     "Prediction",
     "Refusal",
@@ -46,6 +56,20 @@ class Candidate:
         # A hair above 1 is what summing float32 probabilities gives.
         if not 0 <= self.probability <= 1 + 1e-5:
             raise CoordinateError(f"probability {self.probability}: must be between 0 and 1")
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """A picture of the gallery that looks like the one asked about; the model saw where it was taken."""
+
+    latitude: float
+    """Degrees."""
+    longitude: float
+    """Degrees."""
+    similarity: float
+    """The cosine of both pictures' vectors, 1 at most."""
+    row: int
+    """Of the gallery."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +123,14 @@ class Prediction:
     selection: Selection | None = None
     """Set if a selector was asked for; otherwise the estimate is the place of least expected loss."""
 
+    neighbours: tuple[Neighbour, ...] = field(default=(), repr=False)
+    """What retrieval found, most similar first; empty for a model that answers without neighbours."""
+    density: Density | None = field(default=None, repr=False, compare=False)
+    """All of the probability (of the region, if there was one), as a density of one row. None in an answer that was not
+    made by a model but read from a file."""
+    levels: tuple[int, ...] = field(default=(), repr=False, compare=False)
+    """S2 levels of the model's cell tokens, coarse to fine."""
+
     def __post_init__(self) -> None:
         _check_place(self.latitude, self.longitude)
         if not 0 <= self.radius_km < math.inf:
@@ -118,6 +150,92 @@ class Prediction:
         if self.circles_km:
             return bisect_right(self.circles_km, km) / 100
         return MASS if km >= self.radius_km else 0.0
+
+    def probability(self, region: Region | str | Sequence[str]) -> float:
+        """The probability that the picture was taken in a region, 0 to 1.
+
+        Args:
+            region: or what `graticule.earth.regions.parse_region` reads, such as "Chile".
+
+        Raises:
+            InputError: The region can't be understood, or the prediction has no density.
+        """
+        from graticule.earth.regions import Region, parse_region
+
+        there = region if isinstance(region, Region) else parse_region(region)
+        return float(self._whole.probability(there.shares)[0])
+
+    def credible_region(self, mass: float = MASS) -> CredibleRegion:
+        """The smallest region that holds a share of the probability.
+
+        Args:
+            mass: The share, above 0.
+
+        Raises:
+            ConfigError: `mass` is not positive.
+            InputError: The prediction has no density.
+        """
+        whole = self._whole
+        held = whole.credible(mass)[0]
+        shares = whole.mass[0] / whole.total[0]
+        return CredibleRegion(mass, float(whole.area_km2[0][held].sum()), whole.cells[0][held], shares[held])
+
+    def coarse_to_fine(self) -> tuple[Candidate, ...]:
+        """The way to the estimate, coarse to fine: the cells that hold it, each with its probability.
+
+        One for each level of the model's tokens, as far down as the search came there.
+
+        Raises:
+            InputError: The prediction has no density.
+        """
+        whole = self._whole
+        here = whole.levels[0] >= 0
+        cells, shares = whole.cells[0][here], whole.mass[0][here] / whole.total[0]
+        [end] = whole.holding(np.array([self.latitude]), np.array([self.longitude]))
+        way = []
+        for level in self.levels:
+            if level > whole.levels[0, end] >= 0:
+                break
+            [cell] = s2.cell_ids([self.latitude], [self.longitude], level=level)
+            [lat], [lon] = s2.centres(np.array([cell]))
+            share = float(shares[s2.contains(cell, cells)].sum())
+            way.append(Candidate(float(lat), float(lon), share, s2.hex_token(int(cell))))
+        return tuple(way)
+
+    def to_geojson(self) -> dict[str, Any]:
+        """A GeoJSON Feature: the estimate as a point, the rest as properties; see `graticule.output`."""
+        from graticule.prediction.plain import feature
+
+        return feature(self)
+
+    def plot(self, axes: Axes | None = None, *, reach_deg: float | None = None) -> Axes:
+        """Draw the probability, the circle that holds 90 % of it, and the estimate, on a map.
+
+        Args:
+            axes: Of matplotlib, to draw on; a figure of their own if not given.
+            reach_deg: Degrees to the north and south of the estimate; the whole world if not given.
+
+        Raises:
+            MissingExtraError: matplotlib is not installed.
+            InputError: The prediction has no density.
+        """
+        from graticule.prediction.drawn import draw
+
+        return draw(self, self._whole, axes, reach_deg=reach_deg)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the answer in words and on a map."""
+        from graticule.prediction.drawn import html
+
+        return html(self)
+
+    @property
+    def _whole(self) -> Density:
+        if self.density is None:
+            raise InputError(
+                f"{self.path}: this answer was read from a file and has no density; locate it again."
+            )
+        return self.density
 
 
 @dataclass(frozen=True, slots=True)
