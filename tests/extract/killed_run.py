@@ -8,7 +8,6 @@ still to be made. Every run is a process of its own, forked before torch has com
 """
 
 import os
-import signal
 import sys
 from pathlib import Path
 
@@ -17,16 +16,7 @@ import torch
 
 from graticule.data.sources.contract import Problems, Scan
 from graticule.extract import run, shard
-
-
-def die(*_):
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def dies_at(number, function):
-    """The function, which takes the process with it at its N-th call."""
-    calls = iter(range(number))
-    return lambda *given: die() if next(calls, None) is None else function(*given)
+from killing import dies_at, in_a_process
 
 
 def extract(source, encoder, folder, kind=None, number=0):
@@ -42,29 +32,13 @@ def extract(source, encoder, folder, kind=None, number=0):
     (folder.parent / f"{folder.name}.made").write_text(str(outcome.made))
 
 
-def in_a_process(*arguments):
-    """The signal that ended it, 0 for none."""
-    child = os.fork()
-    if child == 0:
-        try:
-            extract(*arguments)
-        except BaseException as error:
-            os.write(2, f"{error!r}\n".encode())
-            os._exit(1)
-        os._exit(0)
-    status = os.waitpid(child, 0)[1]
-    if os.WIFEXITED(status) and os.WEXITSTATUS(status):
-        raise SystemExit(f"{arguments} failed")
-    return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
-
-
 def main(source, encoder, root, *moments):
     for moment in moments:
         kind, number = moment.split(":")
         folder = root / moment.replace(":", "-")
-        ended = in_a_process(source, encoder, folder, kind, int(number))
+        ended = in_a_process(extract, source, encoder, folder, kind, int(number))
         left = len(list(folder.glob(".*.tmp")))
-        in_a_process(source, encoder, folder)
+        in_a_process(extract, source, encoder, folder)
         print(moment, ended, left, (root / f"{folder.name}.made").read_text())
 
 

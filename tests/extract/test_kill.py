@@ -1,22 +1,20 @@
 """Extraction that is killed outright loses one shard's work at most, and ends as an unharmed one does."""
 
-import os
-import random
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from killing import moments, told_by
+
 # Two files are of the plan, then each of three shards has three and the ledger; the first two have refusals.
-WRITES = sorted(random.Random(2).sample(range(16), 4))
+WRITES = moments(4, among=16, seed=2)
 FINISHED_BEFORE = {
     **dict.fromkeys(range(7), 0),
     **dict.fromkeys(range(7, 12), 1),
     **dict.fromkeys(range(12, 16), 2),
 }
-PICTURES = sorted(random.Random(3).sample(range(21), 2))
+PICTURES = moments(2, among=21, seed=3)
 MOMENTS = [*(f"write:{n}" for n in WRITES), *(f"picture:{n}" for n in PICTURES)]
 
 
@@ -25,17 +23,7 @@ def runs(tmp_path_factory, pictures, encoder):
     """The folder of runs, and moment -> (signal, temporaries left, shards that were made after it)."""
     root = tmp_path_factory.mktemp("killed")
     script = Path(__file__).with_name("killed_run.py")
-    source = Path(__file__).parents[2] / "src"
-    done = subprocess.run(
-        [sys.executable, script, pictures, encoder, root, *MOMENTS],
-        env={**os.environ, "PYTHONPATH": str(source)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
-    lines = [line.split() for line in done.stdout.splitlines()]
+    lines = told_by(script, pictures, encoder, root, *MOMENTS)
     return root, {moment: tuple(map(int, told)) for moment, *told in lines}
 
 

@@ -7,7 +7,6 @@ of its own, forked before either has computed anything. Prints the moment and th
 """
 
 import os
-import signal
 import sys
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import torch
 from graticule.retrieval import build, neighbours
 from graticule.retrieval.folder import IndexPlan
 from graticule.retrieval.ivfpq import IvfPqIndexConfig
+from killing import dies_at, in_a_process
 
 ROWS, WIDTH = 300, 16
 build._BLOCK_ROWS, build._CHECKPOINT_ROWS, neighbours._ROWS_AT_ONCE = 64, 128, 100
@@ -42,31 +42,8 @@ def whole(out):
 
 
 def killed(out, number):
-    calls, sync = iter(range(number - 1)), os.fsync
-
-    def dies(file):
-        if next(calls, None) is None:
-            os.kill(os.getpid(), signal.SIGKILL)
-        sync(file)
-
-    os.fsync = dies
+    os.fsync = dies_at(number - 1, os.fsync)
     whole(out)
-
-
-def in_a_process(work, *arguments):
-    """The signal that ended it, 0 for none."""
-    child = os.fork()
-    if child == 0:
-        try:
-            work(*arguments)
-        except BaseException as error:
-            os.write(2, f"{error!r}\n".encode())
-            os._exit(1)
-        os._exit(0)
-    status = os.waitpid(child, 0)[1]
-    if os.WIFEXITED(status) and os.WEXITSTATUS(status):
-        raise SystemExit(f"{work.__name__}{arguments} failed")
-    return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
 
 
 def main(root, *moments):

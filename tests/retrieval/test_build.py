@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +11,7 @@ from safetensors.torch import load_file
 from graticule.errors import ConfigError
 from graticule.retrieval import build
 from graticule.retrieval.folder import open_index
+from killing import told_by
 
 # There are 22 files; the last moment never comes.
 MOMENTS = [1, 2, 5, 9, 12, 13, 15, 17, 18, 20, 22, 99]
@@ -25,11 +24,7 @@ def files(out):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")
 def test_killed_at_any_moment_it_ends_in_the_same_bytes(tmp_path):
     script = Path(__file__).with_name("killed_build.py")
-    command = [sys.executable, str(script), str(tmp_path), *map(str, MOMENTS)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, check=False)
-    assert done.returncode == 0, done.stderr
-    ended = dict(map(int, line.split()) for line in done.stdout.splitlines())
+    ended = {int(moment): int(by) for moment, by in told_by(script, tmp_path, *MOMENTS)}
     assert list(ended) == MOMENTS
     assert [moment for moment in MOMENTS if ended[moment] == 0] == [99]
     assert set(ended.values()) == {0, signal.SIGKILL}

@@ -8,7 +8,6 @@ torch is imported once; every run is a process of its own, forked before torch h
 """
 
 import os
-import signal
 import sys
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from torch.nn import functional
 
 from graticule.training.loop import TrainingConfig, step_generator, train
 from graticule.training.schedule import Schedule
+from killing import die, dies_at, in_a_process
 
 CONFIG = TrainingConfig(
     steps=8,
@@ -48,36 +48,14 @@ class Toy:
         return {"score": -functional.mse_loss(self.model(x), x.sum(1, keepdim=True)).item()}
 
 
-def die(*_):
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
 def quiet(line):
     del line
 
 
 def killed(folder, kind, number):
     if kind == "write":
-        calls = iter(range(number))
-        sync = os.fsync
-        os.fsync = lambda file: die() if next(calls, None) is None else sync(file)
+        os.fsync = dies_at(number, os.fsync)
     train(Toy(number if kind == "step" else None), CONFIG, folder, report=quiet)
-
-
-def in_a_process(work, *arguments):
-    """The signal that ended it, 0 for none."""
-    child = os.fork()
-    if child == 0:
-        try:
-            work(*arguments)
-        except BaseException as error:
-            os.write(2, f"{error!r}\n".encode())
-            os._exit(1)
-        os._exit(0)
-    status = os.waitpid(child, 0)[1]
-    if os.WIFEXITED(status) and os.WEXITSTATUS(status):
-        raise SystemExit(f"{work.__name__}{arguments} failed")
-    return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
 
 
 def whole(folder):

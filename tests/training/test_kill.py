@@ -1,19 +1,17 @@
 """Training that is killed outright loses nothing but time."""
 
-import os
-import random
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from killing import moments, told_by
+
 # 8 steps write a checkpoint each, one at the end, and a best at each of at most 3 validations.
-STEPS = sorted(random.Random(0).sample(range(8), 3))
-WRITES = sorted(random.Random(1).sample(range(9), 4))
+STEPS = moments(3, among=8, seed=0)
+WRITES = moments(4, among=9, seed=1)
 MOMENTS = [*(f"step:{n}" for n in STEPS), *(f"write:{n}" for n in WRITES)]
 
 
@@ -22,16 +20,7 @@ def runs(tmp_path_factory):
     """The folder of runs, and moment -> (signal, temporaries left)."""
     root = tmp_path_factory.mktemp("killed")
     script = Path(__file__).with_name("killed_run.py")
-    source = Path(__file__).parents[2] / "src"
-    done = subprocess.run(
-        [sys.executable, script, root, *MOMENTS],
-        env={**os.environ, "PYTHONPATH": str(source)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    lines = [line.split() for line in done.stdout.splitlines()]
+    lines = told_by(script, root, *MOMENTS)
     return root, {moment: (int(ended), int(left)) for moment, ended, left in lines}
 
 
