@@ -33,6 +33,7 @@ from graticule.cli import (
     reward,
     train,
     variogram,
+    write,
 )
 from graticule.errors import GraticuleError
 
@@ -47,6 +48,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(locate.locate)
+app.command()(write.write)
 app.command()(evaluate.evaluate)
 app.add_typer(models.app, name="models")
 app.add_typer(orbit.app, name="orbit")

@@ -1,0 +1,170 @@
+"""What was there before: a line on disk for every change, written before the change is made.
+
+    {"run": {...}}             what changed files, and when
+    {"temporary": PATH}        a file that a killed run may have left
+    {"change": {...}}          a `Change`
+
+A run that is killed has changed nothing that has no line. A change whose line is there may not have been made: the
+digests tell.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+from graticule.errors import InputError
+from graticule.metadata.files import TEMPORARY, temporary
+
+try:
+    import fcntl
+except ImportError:  # Windows has none: two runs at once are not noticed there
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = ["Change", "Journal", "JournalError", "journal_path"]
+
+FORMAT: Final = 1
+
+
+class JournalError(InputError):
+    """The journal can't be kept, so nothing may be changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One file, before and after."""
+
+    target: str
+    """The absolute path."""
+    before: str | None
+    """Its SHA-256; None if there was no such file."""
+    after: str
+    inserted: tuple[int, int] | None = None
+    """Where the text begins that was put into it, and how long it is, in bytes: without it, it is as before."""
+    backup: str | None = None
+    """The absolute path of the file as it was before."""
+
+
+def journal_path(results: Path) -> Path:
+    """Where the journal of a results file lies: beside it."""
+    return results.with_name(f"{results.stem}.write-journal.jsonl")
+
+
+class Journal:
+    """The changes that were made, or about to be."""
+
+    def __init__(self, path: Path, stream: BinaryIO) -> None:
+        """Read what stands in an open file, and cut off a line that a crash left torn.
+
+        Raises:
+            InputError: it is no journal, or of another version.
+        """
+        self.path, self._stream = path, stream
+        self.changes: list[Change] = []
+        """In the order of time."""
+        self.temporaries: list[Path] = []
+        content = stream.read()
+        whole = content.rfind(b"\n") + 1
+        for number, line in enumerate(content[:whole].splitlines(), start=1):
+            self._remember(number, line)
+        if whole < len(content):
+            stream.truncate(whole)  # nothing was changed on account of it
+        stream.seek(whole)
+
+    @classmethod
+    @contextmanager
+    def open(cls, path: Path, *, create: bool) -> Iterator[Journal]:
+        """Hold a journal, so that no second run changes files by it at the same time.
+
+        Raises:
+            InputError: another run holds it; it can't be written; there is none, and none is to be made.
+        """
+        try:
+            stream = _opened(path, create)
+        except FileNotFoundError as error:
+            raise InputError(f"{path}: no such journal. `graticule write` says where it keeps it.") from error
+        except OSError as error:
+            raise InputError(
+                f"{path}: can't be written ({error.strerror}). The journal lies beside the results, and nothing is "
+                "changed without it: copy the results to where you may write."
+            ) from error
+        with stream:
+            yield cls(path, stream)
+
+    def start(self, **what: Any) -> None:
+        """Note that a run begins, and what it is."""
+        self._append({"run": {"format": FORMAT, **what}})
+
+    def temporary(self, path: Path) -> None:
+        """Note a file that is about to be written beside its place."""
+        self._append({"temporary": str(path)})
+        self.temporaries.append(path)
+
+    def change(self, change: Change) -> None:
+        """Note a change that is about to be made."""
+        self._append({"change": asdict(change)})
+        self.changes.append(change)
+
+    def made_backup(self, backup: Path, digest: str) -> bool:
+        """Whether a run of this journal made that backup, of a file with that digest."""
+        return any(change.backup == str(backup) and change.before == digest for change in self.changes)
+
+    def sweep(self) -> None:
+        """Delete what killed runs left half written."""
+        for path in {*self.temporaries, *(temporary(Path(change.target)) for change in self.changes)}:
+            if TEMPORARY.fullmatch(path.name):  # a journal is a file like any other, and may be damaged
+                path.unlink(missing_ok=True)
+
+    def remove(self) -> None:
+        """Delete it: nothing is left to be undone."""
+        self.path.unlink()
+
+    def _append(self, entry: dict[str, Any]) -> None:
+        # ASCII, so that names which are no valid text come back as they were.
+        try:
+            self._stream.write(json.dumps(entry).encode("ascii") + b"\n")
+            self._stream.flush()
+            os.fsync(self._stream.fileno())
+        except OSError as error:
+            raise JournalError(
+                f"{self.path}: can't be written ({error.strerror}). What is done is done; nothing more was changed."
+            ) from error
+
+    def _remember(self, number: int, line: bytes) -> None:
+        try:
+            [(kind, content)] = json.loads(line).items()
+            if kind == "change":
+                self.changes.append(Change(**content))
+            elif kind == "temporary":
+                self.temporaries.append(Path(content))
+            elif kind != "run" or content["format"] != FORMAT:
+                raise ValueError
+        except (ValueError, TypeError, AttributeError, LookupError) as error:
+            raise InputError(
+                f"{self.path}, line {number}: is no line of a journal that this version of Graticule wrote."
+            ) from error
+
+
+def _opened(path: Path, create: bool) -> BinaryIO:
+    """The file, held until it is closed.
+
+    Raises:
+        InputError: another run holds it, or removed it meanwhile.
+        OSError: it can't be opened.
+    """
+    handle = os.open(path, os.O_RDWR | (os.O_CREAT if create else 0), 0o666)
+    stream = os.fdopen(handle, "r+b")
+    try:
+        if fcntl is not None:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not path.exists() or not os.path.samestat(path.stat(), os.fstat(stream.fileno())):
+            raise BlockingIOError
+    except BlockingIOError as error:
+        stream.close()
+        raise InputError(f"{path}: another run is changing files by it; let that end.") from error
+    return stream
