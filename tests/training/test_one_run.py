@@ -3,7 +3,7 @@
 import pytest
 
 from graticule.errors import InputError
-from graticule.extract.lock import locked
+from graticule.lock import locked
 from graticule.training.geotoken_folder import GeoTokenRecipe, train_geotoken
 from graticule.training.one_run import one_run
 from graticule.training.orbit import train_orbit

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
-from graticule.data.sources.contract import open_source
+from graticule.data.sources.contract import Scan, open_source
 from graticule.errors import ConfigError, InputError
 from graticule.extract.cluster import shards_on_ray
-from graticule.extract.encoder import find_encoder
+from graticule.extract.encoder import StoredEncoder, find_encoder
 from graticule.extract.ledger import Ledger
-from graticule.extract.lock import locked
 from graticule.extract.plan import Plan, settle
 from graticule.extract.shard import AHEAD, Shard, extract_shard
+from graticule.lock import locked
 from graticule.store import make_folder, sweep
 
-__all__ = ["SHARD_ROWS", "Engine", "Outcome", "extract"]
+__all__ = ["SHARD_ROWS", "Engine", "Outcome", "extract", "extract_scan"]
 
 SHARD_ROWS: Final = 4096
 """A kill loses at most the shard it falls into; a file a shard is what a disk must hold."""
@@ -52,10 +52,33 @@ class Outcome:
 
 
 def extract(
-    source: str,
+    source: str, path: Path, *, encoder: str, out: Path, split: str | None = None, **settings: Any
+) -> Outcome:
+    """Encode a source's pictures into shards of float16 features with their records.
+
+    Args:
+        source: a name of `graticule.registry.SOURCES`.
+        path: its folder.
+        encoder: whose features: a model's name or folder, or the folder of a local CLIP.
+        out: the folder to write.
+        split: which part of the source.
+        settings: those of `extract_scan`.
+
+    Raises:
+        ConfigError: a number is out of range, or the folder was made from something else, or with another encoder.
+        InputError: the source can't be used, the folder is in use or can't be written.
+        ModelError: the encoder can't be used.
+    """
+    stored = find_encoder(encoder)
+    scan = open_source(source, path, split)
+    return extract_scan(scan, path, encoder=stored, out=out, split=split, **settings)
+
+
+def extract_scan(
+    scan: Scan,
     path: Path,
     *,
-    encoder: str,
+    encoder: StoredEncoder,
     out: Path,
     split: str | None = None,
     shard_rows: int = SHARD_ROWS,
@@ -67,17 +90,17 @@ def extract(
     stop_after_s: float = math.inf,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Outcome:
-    """Encode a source's pictures into shards of float16 features with their records.
+    """`extract` of a source that was looked through.
 
     What is finished is kept, and what is there is held against what is asked for. How the work is done (`ahead`,
     `engine`, `workers`, interruptions) changes no bit of the features.
 
     Args:
-        source: a name of `graticule.registry.SOURCES`.
+        scan: what the source holds.
         path: its folder.
-        encoder: whose features: a model's name or folder, or the folder of a local CLIP.
+        encoder: whose features.
         out: the folder to write.
-        split: which part of the source.
+        split: which part of the source it is.
         shard_rows: pictures a shard.
         limit: leave out all but the source's first.
         ahead: pictures decoded before the encoder needs them.
@@ -89,28 +112,21 @@ def extract(
 
     Raises:
         ConfigError: a number is out of range, or the folder was made from something else, or with another encoder.
-        InputError: the source can't be used, the folder is in use or can't be written.
+        InputError: the source holds nothing to be used, the folder is in use or can't be written.
         ModelError: the encoder can't be used.
     """
     deadline = time.monotonic() + stop_after_s
-    if engine not in get_args(Engine):
-        raise ConfigError(f"engine: there is no {engine!r}; choose {' or '.join(get_args(Engine))}.")
-    numbers = {"shard_rows": shard_rows, "limit": limit, "ahead": ahead, "workers": workers}
-    for name, number in numbers.items():
-        if number is not None and number < 1:
-            raise ConfigError(f"{name}: {number} must be 1 or more.")
-    stored = find_encoder(encoder)
-    scan = open_source(source, path, split)
+    _check(engine, {"shard_rows": shard_rows, "limit": limit, "ahead": ahead, "workers": workers})
     records = scan.records.slice(0, limit)
     if not len(records):
-        raise InputError(f"{path}: holds no picture that can be used as {source}.")
+        raise InputError(f"{path}: holds no picture that can be used as {scan.name}.")
     plan = Plan(
-        source=source,
+        source=scan.name,
         path=str(path.resolve()),
         split=split,
-        encoder=stored.name,
-        encoder_digest=stored.digest,
-        width=stored.width,
+        encoder=encoder.name,
+        encoder_digest=encoder.digest,
+        width=encoder.width,
         records=len(records),
         shard_rows=shard_rows,
     )
@@ -132,6 +148,14 @@ def extract(
                 made += 1
                 progress(ledger.pictures, plan.records)
     return Outcome(plan.records, ledger.pictures, ledger.refused, len(scan.problems), made)
+
+
+def _check(engine: str, numbers: Mapping[str, int | None]) -> None:
+    if engine not in get_args(Engine):
+        raise ConfigError(f"engine: there is no {engine!r}; choose {' or '.join(get_args(Engine))}.")
+    for name, number in numbers.items():
+        if number is not None and number < 1:
+            raise ConfigError(f"{name}: {number} must be 1 or more.")
 
 
 def _until(deadline: float, numbers: list[int]) -> Iterator[int]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from graticule.extract.lock import locked
+from graticule.lock import locked
 from graticule.store import make_folder
 from graticule.training.distributed import is_main
 
