@@ -286,78 +286,110 @@ def variogram_costs() -> list[str]:
     return table(["what", "seconds", "times as long", "peak memory, MB"], rows)
 
 
-def readme() -> list[str]:
-    """The README's results."""
-    report, shifted = load("evaluate"), load("shift")
-    cells, decoding, locate = load("cells"), load("decoding"), load("locate")
+def headline() -> list[str]:
+    """The README's results: the methods side by side."""
+    report = load("evaluate")
     count = next(iter(report["summaries"].values()))["count"]
-    ratios = cells["times_faster"]
-    peer_command = (
-        f"python benchmarks/decoding.py --pictures {decoding['pictures']} --repeats {decoding['repeats']} "
-        f"--threads {decoding['threads']}"
-    )
-    gallery, variogram = load("gallery"), load("variogram")
-    pictures = locate["pictures"]
-    lines = [
+    return [
         f"The shipped model on {count:,} fresh noisy views of the embedded world, beside baselines on the same",
         "features and gallery (32,768 pictures); ± is half a 95 % bootstrap interval. GeoToken answers with its",
         "[calibration](docs/uncertainty.md), which weighs cells by the alignment too.",
         "",
         method_table(report),
         "",
+        "    graticule evaluate --source orbit --split test --format json --output benchmarks/results/evaluate.json",
+    ]
+
+
+def accuracy() -> list[str]:
+    """The same, with the differences on the same pictures."""
+    told = [line.replace("](docs/", "](") for line in headline()]
+    return [
+        *told[:-1],
         "The difference on the same pictures (paired bootstrap):",
         "",
-        difference_table(report),
+        difference_table(load("evaluate")),
         "",
-        "    graticule evaluate --source orbit --split test --format json --output benchmarks/results/evaluate.json",
-        "",
-        "How it fares when the Earth looks otherwise than in training (the January is simulated by rules that training",
-        "does not use; the others are drawn maps, in colours no satellite saw, and there the model is lost):",
-        "",
-        *shift(shifted),
-        "",
-        "    python benchmarks/shift.py --output benchmarks/results/shift.json",
-        "",
-        "Speed, on the two cores named in each file:",
-        "",
-        "| what | figure | command |",
-        "|---|---|---|",
-        f"| `graticule locate` on {pictures:,} pictures, start to finish | {pictures / locate['command_beam_s']:.0f} "
-        f"pictures/s (beam), {pictures / locate['command_greedy_s']:.0f} (greedy), {locate['threads']} threads "
-        "| `python benchmarks/locate.py` |",
-        f"| first answer from cold | {locate['cold_s']:.1f} s | same |",
-        "| the whole road against its encoder alone | "
-        f"{locate['warm_beam_s'] / locate['encoder_s']:.2f} times the time | same |",
-        f"| S2 cells of {cells['points']:,} points against s2geometry's binding | encoding "
-        f"{ratios['graticule encode vs s2geometry']:.0f}, decoding "
-        f"{ratios['graticule decode vs s2geometry']:.0f} times faster | `python benchmarks/cells.py` |",
-        f"| the same against the package s2cell | encoding {ratios['graticule encode vs s2cell']:.0f}, decoding "
-        f"{ratios['graticule decode vs s2cell']:.0f} times faster | same |",
+        told[-1],
     ]
+
+
+def elsewhere() -> list[str]:
+    """Mosaics the model has never seen."""
+    command = "    python benchmarks/shift.py --output benchmarks/results/shift.json"
+    return [*shift(load("shift")), "", command]
+
+
+def pace() -> list[str]:
+    """What takes how long."""
+    cells, decoding, locate = load("cells"), load("decoding"), load("locate")
+    ratios, pictures = cells["times_faster"], locate["pictures"]
+    gallery, variogram, large = load("gallery"), load("variogram"), load("index")
+    peer_command = (
+        f"python benchmarks/decoding.py --pictures {decoding['pictures']} --repeats {decoding['repeats']} "
+        f"--threads {decoding['threads']}"
+    )
     runs = [*((f"beam {run['width']}", run) for run in decoding["beams"])]
     runs += [(f"{run['samples']} samples", run) for run in decoding["samples"]]
-    lines += [
-        f"| paper-size GeoToken, {name}, cached against recomputing everything | decoding "
-        f"{run['times_faster_without_encoder']:.1f} times faster, {run['times_faster']:.1f} with its encoder; "
-        f"{run['pictures_per_second']:.1f} pictures/s, same answer | `{peer_command}` |"
-        for name, run in runs
+    rows = [
+        [
+            f"`graticule locate` on {pictures:,} pictures, start to finish",
+            f"{pictures / locate['command_beam_s']:.0f} pictures/s (beam), "
+            f"{pictures / locate['command_greedy_s']:.0f} (greedy), {locate['threads']} threads",
+            "`python benchmarks/locate.py`",
+        ],
+        ["first answer from cold", f"{locate['cold_s']:.1f} s", "same"],
+        [
+            "the whole road against its encoder alone",
+            f"{locate['warm_beam_s'] / locate['encoder_s']:.2f} times the time",
+            "same",
+        ],
+        [
+            f"S2 cells of {cells['points']:,} points against s2geometry's binding",
+            f"encoding {ratios['graticule encode vs s2geometry']:.0f}, decoding "
+            f"{ratios['graticule decode vs s2geometry']:.0f} times faster",
+            "`python benchmarks/cells.py`",
+        ],
+        [
+            "the same against the package s2cell",
+            f"encoding {ratios['graticule encode vs s2cell']:.0f}, decoding "
+            f"{ratios['graticule decode vs s2cell']:.0f} times faster",
+            "same",
+        ],
+        *(
+            [
+                f"paper-size GeoToken, {name}, cached against recomputing everything",
+                f"decoding {run['times_faster_without_encoder']:.1f} times faster, {run['times_faster']:.1f} with "
+                f"its encoder; {run['pictures_per_second']:.1f} pictures/s, same answer",
+                f"`{peer_command}`",
+            ]
+            for name, run in runs
+        ),
+        [
+            f"a gallery of {gallery['rows']:,} places, beyond the image encoder",
+            f"{1000 * gallery['median_seconds']['one picture']:.0f} ms a picture, "
+            f"{1000 * gallery['median_seconds']['batch'] / gallery['batch']:.0f} in batches of {gallery['batch']}",
+            "`python benchmarks/gallery.py`",
+        ],
+        [
+            f"an index of {large['rows']:,} x {large['width']}, recall@15 of {large['index']['recall']:.2f}",
+            f"{large['index']['ms_single']:.1f} ms a query, {large['index']['ms_batched']:.1f} in batches of 256",
+            "`python benchmarks/index.py`",
+        ],
+        [
+            f"semivariogram of all pairs of {variogram['points']:,} x {variogram['width']}, against GSTools",
+            f"{variogram['times_faster']['gstools']:.0f} times faster",
+            "`python benchmarks/variogram.py`",
+        ],
     ]
-    lines += [
-        f"| a gallery of {gallery['rows']:,} places, beyond the image encoder | "
-        f"{1000 * gallery['median_seconds']['one picture']:.0f} ms a picture, "
-        f"{1000 * gallery['median_seconds']['batch'] / gallery['batch']:.0f} in batches of {gallery['batch']} "
-        "| `python benchmarks/gallery.py` |",
-        f"| an index of {load('index')['rows']:,} x {load('index')['width']}, recall@15 of "
-        f"{load('index')['index']['recall']:.2f} | {load('index')['index']['ms_single']:.1f} ms a query, "
-        f"{load('index')['index']['ms_batched']:.1f} in batches of 256 | `python benchmarks/index.py` |",
-        f"| semivariogram of all pairs of {variogram['points']:,} x {variogram['width']}, against GSTools | "
-        f"{variogram['times_faster']['gstools']:.0f} times faster | `python benchmarks/variogram.py` |",
-    ]
-    return lines
+    return table(["what", "figure", "command"], rows, texts=3)
 
 
 SECTIONS: list[tuple[str, str, Callable[[], list[str]]]] = [
-    ("README.md", "results", readme),
+    ("README.md", "results", headline),
+    ("docs/results.md", "accuracy", accuracy),
+    ("docs/results.md", "elsewhere", elsewhere),
+    ("docs/results.md", "pace", pace),
     ("docs/semivariograms.md", "policies", policies),
     ("docs/semivariograms.md", "costs", variogram_costs),
     ("docs/uncertainty.md", "shift", shifted_coverage),
