@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 
 __all__ = ["draw", "html"]
 
-_CELLS: Final = 200
-"""Cells whose sides are drawn on a map of a part of the Earth: the likeliest."""
-_PIXELS: Final = (960, 384)
+_SHOWN: Final = 0.95
+"""Share of the probability whose cells are drawn on a map of a part of the Earth."""
+_WORLD_PX: Final = (960, 384)
+_PART_PX: Final = (640, 640)
 _LISTED: Final = 5
 
 
@@ -32,17 +33,18 @@ def draw(
     prediction: Prediction, density: Density, axes: Axes | None = None, *, reach_deg: float | None = None
 ) -> Axes:
     """Draw the probability, the circle that holds 90 % of it, and the estimate; see `Prediction.plot`."""
-    axes = _figure() if axes is None else axes
+    pixels = _WORLD_PX if reach_deg is None else _PART_PX
+    axes = _figure(*pixels) if axes is None else axes
     here = prediction.latitude, prediction.longitude
     view = maps.WORLD if reach_deg is None else maps.around(*here, reach_deg=reach_deg)
     real = density.levels[0] >= 0
     cells, mass = density.cells[0][real], density.mass[0][real]
     maps.draw_base(axes, view, every_deg=30 if view.is_whole else 5)
-    maps.draw_glow(axes, view, *maps.spread(cells, mass), pixels=_PIXELS, blur_px=5.0)
+    maps.draw_glow(axes, view, *maps.spread(cells, mass), pixels=pixels, blur_px=5.0)
     if not view.is_whole:
-        likeliest = np.argsort(-mass, kind="stable")[:_CELLS]
-        tokens = [s2.hex_token(cell) for cell in cells[likeliest].tolist()]
-        maps.draw_cells(axes, view, tokens, mass[likeliest].tolist())
+        shown = np.flatnonzero(density.credible(_SHOWN)[0])
+        tokens = [s2.hex_token(cell) for cell in density.cells[0][shown].tolist()]
+        maps.draw_cells(axes, view, tokens, density.mass[0][shown].tolist())
     maps.draw_estimate(axes, view, here, prediction.radius_km)
     axes.set_xticks([])
     axes.set_yticks([])
@@ -78,17 +80,16 @@ def _map(prediction: Prediction) -> str:
     figure.savefig(png)
     picture = base64.b64encode(png.getvalue()).decode()
     words = f"World map: the probability, and the estimate {format_place(prediction.latitude, prediction.longitude)}"
-    return f'<img alt="{words}" width="{_PIXELS[0]}" src="data:image/png;base64,{picture}">'
+    return f'<img alt="{words}" width="{_WORLD_PX[0]}" src="data:image/png;base64,{picture}">'
 
 
-def _figure() -> Axes:
+def _figure(width: int, height: int) -> Axes:
     """Axes that fill a figure of their own, not registered with pyplot."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError as error:
         raise MissingExtraError.of("figures", "matplotlib") from error
-    width, height = _PIXELS
     figure = Figure(figsize=(width / 100, height / 100), dpi=100, facecolor=maps.Palette.PAPER)
     FigureCanvasAgg(figure)
     return figure.add_axes((0, 0, 1, 1))
