@@ -30,7 +30,9 @@ from graticule.cli import (
     locate,
     models,
     orbit,
+    review,
     reward,
+    serve,
     train,
     variogram,
     write,
@@ -49,6 +51,8 @@ app = typer.Typer(
 )
 app.command()(locate.locate)
 app.command()(write.write)
+app.command()(serve.serve)
+app.command()(review.review)
 app.command()(evaluate.evaluate)
 app.add_typer(models.app, name="models")
 app.add_typer(orbit.app, name="orbit")

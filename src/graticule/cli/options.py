@@ -7,7 +7,20 @@ from typing import Annotated, Final
 
 import typer
 
-__all__ = ["CHOOSING", "Config", "Device", "Features", "Minutes", "RewardFolder", "RunFolder"]
+__all__ = [
+    "CHOOSING",
+    "AllowHost",
+    "ApiKeyEnv",
+    "Browser",
+    "Config",
+    "Device",
+    "Features",
+    "Host",
+    "Minutes",
+    "Port",
+    "RewardFolder",
+    "RunFolder",
+]
 
 CHOOSING: Final = "Choosing among candidates"
 
@@ -41,4 +54,20 @@ RewardFolder = Annotated[
         help="What [b]graticule reward[/b] wrote, for --select reward.",
         rich_help_panel=CHOOSING,
     ),
+]
+Host = Annotated[
+    str,
+    typer.Option(
+        metavar="ADDRESS", help="Where to listen; another than 127.0.0.1 or ::1 lets other machines in."
+    ),
+]
+Port = Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="0 takes any that is free.")]
+Browser = Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in a browser.")]
+ApiKeyEnv = Annotated[
+    str | None,
+    typer.Option(metavar="VARIABLE", help="The environment variable that holds the key clients must show."),
+]
+AllowHost = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME", help="A further name that requests may call the server by."),
 ]

@@ -1,0 +1,83 @@
+"""What a form asks for, checked."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from graticule.serving.problems import ServingError
+from graticule.serving.uploads import Form, Upload
+
+__all__ = ["Asked"]
+
+_MOST: Final = 50
+_TEXTS: Final = ("within", "model", "top_k", "language", "detail")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request to locate.
+
+    Attributes:
+        pictures: that it is about.
+        within: regions in the client's words, united; none for the whole Earth.
+        model: name of the one that shall answer; the first served if it does not say.
+        top_k: candidates a picture.
+        language: of names of places.
+        whole: tell all that a map shows.
+    """
+
+    pictures: list[Upload]
+    within: list[str]
+    model: str | None
+    top_k: int
+    language: str
+    whole: bool
+
+    @classmethod
+    def of(cls, form: Form) -> Asked:
+        """Read a form.
+
+        Raises:
+            ServingError: A field is missing, unknown, given twice, or not what it may be.
+        """
+        texts = dict(form.texts)
+        unknown = sorted(texts.keys() - set(_TEXTS))
+        if unknown:
+            raise ServingError(
+                422, f"there is no field {unknown[0][:100]!r}; there are pictures, {', '.join(_TEXTS)}."
+            )
+        if not form.pictures:
+            raise ServingError(422, "the field 'pictures' is missing: send one file or more.")
+        within = texts.pop("within", [])
+        for name, given in texts.items():
+            if len(given) > 1:
+                raise ServingError(422, f"the field {name!r} is there {len(given)} times; give it once.")
+        one = {name: given[0] for name, given in texts.items()}
+        return cls(
+            form.pictures,
+            within,
+            one.get("model"),
+            _top_k(one.get("top_k", "5")),
+            _language(one.get("language", "en")),
+            _whole(one.get("detail", "answer")),
+        )
+
+
+def _top_k(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,3}", text) or not 1 <= int(text) <= _MOST:
+        raise ServingError(422, f"top_k: {text[:20]!r} is no whole number from 1 to {_MOST}.")
+    return int(text)
+
+
+def _language(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,2}", text):
+        raise ServingError(422, f"language: {text[:20]!r} is no language's code, such as 'en'.")
+    return text
+
+
+def _whole(text: str) -> bool:
+    if text not in ("answer", "map"):
+        raise ServingError(422, f"detail: {text[:20]!r} is neither 'answer' nor 'map'.")
+    return text == "map"
