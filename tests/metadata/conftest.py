@@ -23,8 +23,9 @@ def save_picture():
         """A picture of noise; `latitude` and `longitude` are degrees, minutes and seconds for its EXIF."""
         pixels = np.random.default_rng(seed).integers(0, 256, (24, 32, 3), np.uint8)
         if latitude is not None:
-            options["exif"] = Image.Exif()
-            options["exif"][0x8825] = {1: letters[0], 2: latitude, 3: letters[1], 4: longitude}
+            exif = Image.Exif()
+            exif[0x8825] = {1: letters[0], 2: latitude, 3: letters[1], 4: longitude}
+            options["exif"] = exif.tobytes()
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).save(path, **options)
         return path

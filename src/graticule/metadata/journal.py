@@ -19,12 +19,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from graticule.errors import InputError
-from graticule.metadata.files import TEMPORARY, temporary
-
-try:
-    import fcntl
-except ImportError:  # Windows has none: two runs at once are not noticed there
-    fcntl = None  # type: ignore[assignment]
+from graticule.lock import locked
+from graticule.metadata.files import TEMPORARY, sync_folder, temporary
 
 __all__ = ["Change", "Journal", "JournalError", "journal_path"]
 
@@ -84,21 +80,24 @@ class Journal:
         Raises:
             InputError: another run holds it; it can't be written; there is none, and none is to be made.
         """
-        try:
-            stream = _opened(path, create)
-        except FileNotFoundError as error:
-            raise InputError(f"{path}: no such journal. `graticule write` says where it keeps it.") from error
-        except OSError as error:
-            raise InputError(
-                f"{path}: can't be written ({error.strerror}). The journal lies beside the results, and nothing is "
-                "changed without it: copy the results to where you may write."
-            ) from error
-        with stream:
-            yield cls(path, stream)
+        if not (create or path.is_file()):
+            raise InputError(f"{path}: no such journal. `graticule write` says where it keeps it.")
+        with locked(path.parent, f".{path.name}.lock"):
+            try:
+                path.touch()
+                stream = path.open("r+b")
+            except OSError as error:
+                raise InputError(
+                    f"{path}: can't be written ({error.strerror}). The journal lies beside the results, and nothing "
+                    "is changed without it: copy the results to where you may write."
+                ) from error
+            with stream:
+                yield cls(path, stream)
 
     def start(self, **what: Any) -> None:
         """Note that a run begins, and what it is."""
         self._append({"run": {"format": FORMAT, **what}})
+        sync_folder(self.path.parent)
 
     def temporary(self, path: Path) -> None:
         """Note a file that is about to be written beside its place."""
@@ -139,7 +138,7 @@ class Journal:
         try:
             [(kind, content)] = json.loads(line).items()
             if kind == "change":
-                self.changes.append(Change(**content))
+                self.changes.append(_change(content))
             elif kind == "temporary":
                 self.temporaries.append(Path(content))
             elif kind != "run" or content["format"] != FORMAT:
@@ -150,21 +149,13 @@ class Journal:
             ) from error
 
 
-def _opened(path: Path, create: bool) -> BinaryIO:
-    """The file, held until it is closed.
+def _change(content: dict[str, Any]) -> Change:
+    """A change as the journal has it.
 
     Raises:
-        InputError: another run holds it, or removed it meanwhile.
-        OSError: it can't be opened.
+        TypeError: it is something else.
     """
-    handle = os.open(path, os.O_RDWR | (os.O_CREAT if create else 0), 0o666)
-    stream = os.fdopen(handle, "r+b")
-    try:
-        if fcntl is not None:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if not path.exists() or not os.path.samestat(path.stat(), os.fstat(stream.fileno())):
-            raise BlockingIOError
-    except BlockingIOError as error:
-        stream.close()
-        raise InputError(f"{path}: another run is changing files by it; let that end.") from error
-    return stream
+    inserted = content.pop("inserted", None)
+    if not all(isinstance(value, str | None) for value in content.values()):
+        raise TypeError
+    return Change(**content, inserted=None if inserted is None else (int(inserted[0]), int(inserted[1])))

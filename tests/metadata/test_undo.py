@@ -1,0 +1,106 @@
+"""Undo: back to the byte, and hands off what someone else changed since."""
+
+import json
+
+import pytest
+
+from graticule.errors import InputError
+from graticule.metadata.decide import Rules
+from graticule.metadata.journal import Journal, journal_path
+from graticule.metadata.results import read_results
+from graticule.metadata.run import Manner, write
+from graticule.metadata.undo import undo
+from graticule.metadata.xmp import EMPTY
+
+
+@pytest.fixture
+def journal(tmp_path, save_picture, line, save_results):
+    """Of two sidecars, of which b.jpg.xmp had been there."""
+    for name in ("a.jpg", "b.jpg"):
+        save_picture(tmp_path / name)
+    (tmp_path / "b.jpg.xmp").write_bytes(EMPTY)
+    read = read_results(save_results(tmp_path / "results.jsonl", [line("a.jpg"), line("b.jpg")]))
+    outcomes = list(write(read, Rules(), Manner(tmp_path), dry_run=False))
+    assert [outcome.action for outcome in outcomes] == ["write", "write"]
+    return journal_path(read.path)
+
+
+def test_what_someone_changed_since_is_kept(journal, tmp_path):
+    mine = (tmp_path / "b.jpg.xmp").read_bytes()
+    (tmp_path / "b.jpg.xmp").write_bytes(mine + b"\n")
+    outcomes = {outcome.path: outcome for outcome in undo(journal)}
+    assert outcomes[str(tmp_path / "a.jpg.xmp")].action == "undone"
+    changed = outcomes[str(tmp_path / "b.jpg.xmp")]
+    assert (changed.action, changed.why) == (
+        "refuse",
+        "was changed since by someone else; it is not touched.",
+    )
+    assert (tmp_path / "b.jpg.xmp").read_bytes() == mine + b"\n"
+    assert journal.exists(), "something is left to be undone"
+    (tmp_path / "b.jpg.xmp").write_bytes(mine)
+    assert [outcome.action for outcome in undo(journal)] == ["undone"]
+    assert (tmp_path / "b.jpg.xmp").read_bytes() == EMPTY
+    assert not journal.exists()
+
+
+def test_what_someone_deleted_or_linked_is_not_brought_back(journal, tmp_path):
+    (tmp_path / "a.jpg.xmp").unlink()
+    (tmp_path / "b.jpg.xmp").rename(tmp_path / "elsewhere")
+    (tmp_path / "b.jpg.xmp").symlink_to(tmp_path / "elsewhere")
+    [linked] = undo(journal)
+    assert linked.action == "refuse"
+    assert not (tmp_path / "a.jpg.xmp").exists()
+    assert (tmp_path / "elsewhere").read_bytes() != EMPTY
+
+
+def test_a_torn_last_line_is_no_harm(journal, tmp_path):
+    whole = journal.read_bytes()
+    journal.write_bytes(whole + b'{"change": {"tar')
+    with Journal.open(journal, create=False) as opened:
+        opened.temporary(tmp_path / ".x.graticule.tmp")
+    added = json.dumps({"temporary": str(tmp_path / ".x.graticule.tmp")}).encode()
+    assert journal.read_bytes() == whole + added + b"\n"
+    assert len(list(undo(journal))) == 2
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        b"{}\n",
+        b"[1]\n",
+        b'"run"\n',
+        b'{"run": {"format": 2}}\n',
+        b'{"run": {}}\n',
+        b'{"change": {"target": "a"}}\n',
+        b'{"change": {"target": {}, "before": null, "after": "a"}}\n',
+        b'{"change": {"target": "a", "before": "a", "after": "b", "inserted": ["x", 1]}}\n',
+        b'{"change": ["a"]}\n',
+        b'{"else": 1}\n',
+    ],
+)
+def test_what_is_no_journal_is_refused_whole(journal, tmp_path, wrong, snapshot):
+    journal.write_bytes(journal.read_bytes() + wrong + b'{"temporary": "x"}\n')
+    before = snapshot(tmp_path)
+    with pytest.raises(InputError, match=r"line 4: is no line of a journal"):
+        list(undo(journal))
+    assert snapshot(tmp_path) == before
+
+
+def test_a_journal_deletes_no_file_that_is_no_temporary(journal, tmp_path):
+    (tmp_path / ".a.graticule.tmp").touch()
+    with journal.open("a") as stream:
+        for name in ("a.jpg", ".a.graticule.tmp"):
+            stream.write(json.dumps({"temporary": str(tmp_path / name)}) + "\n")
+    list(undo(journal))
+    assert (tmp_path / "a.jpg").exists()
+    assert not (tmp_path / ".a.graticule.tmp").exists()
+
+
+def test_one_run_at_a_time(journal):
+    with Journal.open(journal, create=False), pytest.raises(InputError, match="another run"):
+        list(undo(journal))
+
+
+def test_there_must_be_a_journal(tmp_path):
+    with pytest.raises(InputError, match=r"none\.jsonl: no such journal"):
+        list(undo(tmp_path / "none.jsonl"))
