@@ -59,13 +59,18 @@ def extract(
         raise typer.BadParameter("--address is of a Ray cluster: give --engine ray as well")
 
     from graticule.cli.progress import progress
-    from graticule.extract.run import extract as run
+    from graticule.data.sources.contract import open_source
+    from graticule.extract.encoder import find_encoder
+    from graticule.extract.run import extract_scan
 
+    stored = find_encoder(encoder)  # what is wrong with it should be known before minutes of looking
+    with progress("Looking through", total=0) as advance:
+        scan = open_source(source, path, split, progress=advance)
     with progress("Extracting", total=0) as advance:
-        outcome = run(
-            source,
+        outcome = extract_scan(
+            scan,
             path,
-            encoder=encoder,
+            encoder=stored,
             out=out,
             split=split,
             shard_rows=shard_rows,

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path, PureWindowsPath
 from typing import Any, BinaryIO, Final
 
+from graticule.data.parts import open_joined
 from graticule.errors import InputError, PictureError
 from graticule.images.open import MAX_BYTES
 
@@ -55,7 +56,7 @@ def read_picture(root: Path, row: Mapping[str, Any]) -> bytes:
     try:
         if not member:
             return _plain(root / container, name)
-        with (root / container).open("rb") as file:
+        with open_joined(root / container) as file:
             file.seek(row["offset"])
             if container.lower().endswith(".zip"):
                 return _zipped(file, row["size"], member, name)

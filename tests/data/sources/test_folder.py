@@ -1,12 +1,17 @@
 """A folder of one's own photos: places in a table, or else in the pictures' EXIF."""
 
+import threading
+
 import numpy as np
 import pytest
 from PIL import Image
 from PIL.TiffImagePlugin import IFDRational
 
 from graticule.data.records import read_picture
-from graticule.data.sources.contract import open_source
+from graticule.data.sources import folder as source
+from graticule.data.sources.contract import SCHEMA, open_source
+from graticule.data.sources.folder import Folder
+from graticule.images.exif import read_exif
 
 GPS, EXIF = 0x8825, 0x8769
 DEGREES = (IFDRational(48), IFDRational(30), IFDRational(36, 1))
@@ -108,3 +113,36 @@ def test_answers_of_locate_are_not_where_pictures_were_taken(tmp_path, places):
 def test_an_empty_folder_holds_nothing(tmp_path):
     found = open_source("folder", tmp_path)
     assert found.records.num_rows == len(found.problems) == 0
+
+
+def test_a_table_from_elsewhere_decides_and_exif_says_when(tmp_path):
+    photo(tmp_path / "photos/a.jpg", taken="2024:05:06 07:08:09")
+    photo(tmp_path / "photos/b.jpg", taken="2024:05:06 07:08:09")
+    (tmp_path / "photos/other.csv").write_text("path,latitude,longitude\na.jpg,9,9\n")
+    (tmp_path / "truth.csv").write_text(
+        "path,latitude,longitude,captured_at\na.jpg,1,2,\nb.jpg,3,4,1999-01-01\n"
+    )
+    undated = Folder().scan(tmp_path / "photos", truth=tmp_path / "truth.csv")
+    assert undated.records["captured_at"].to_pylist() == [None, "1999-01-01"]
+    found = Folder().scan(tmp_path / "photos", truth=tmp_path / "truth.csv", dated=True)
+    assert found.records.schema.equals(SCHEMA)
+    assert found.records["latitude"].to_pylist() == [1, 3]
+    assert found.records["captured_at"].to_pylist() == ["2024-05-06T07:08:09", "1999-01-01"]
+
+
+def test_many_headers_are_read_at_once_in_order_and_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(source, "_AT_ONCE", 4)
+    meeting = threading.Barrier(4, timeout=60)
+
+    def met(path):
+        """Passed only by four at once."""
+        meeting.wait()
+        return read_exif(path)
+
+    monkeypatch.setattr(source, "read_exif", met)
+    for number in range(8):
+        photo(tmp_path / f"{number}.jpg", degrees(number + 1))
+    told = []
+    found = open_source("folder", tmp_path, progress=lambda done, total: told.append((done, total)))
+    assert found.records["latitude"].to_pylist() == list(range(1, 9))
+    assert told == [(4, 8), (8, 8)]

@@ -172,3 +172,57 @@ def test_a_tar_is_listed_without_keeping_its_members(tmp_path, monkeypatch):
     make_tar(tmp_path / "a.tar", *(f"{n}.jpg" for n in range(20)))
     assert len(found(tmp_path)[0]) == 20
     assert max(kept) <= 1
+
+
+def cut(path, sizes, names):
+    """Cut a file into parts of so many bytes, the rest in the last, and remove it."""
+    data, start = path.read_bytes(), 0
+    for size, name in zip([*sizes, len(data)], names, strict=True):
+        (path.parent / name).write_bytes(data[start : start + size])
+        start += size
+    path.unlink()
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["mp-16-images00", "mp-16-images01", "mp-16-images02", "mp-16-images03"],
+        ["images.tar.aa", "images.tar.ab", "images.tar.ac", "images.tar.ad"],
+    ],
+)
+def test_a_tar_in_parts_is_read_as_one(tmp_path, names):
+    members = [f"m/{'n' * 600}{number}.jpg" for number in range(9)]
+    make_tar(tmp_path / "whole.tar", *members, form=tarfile.PAX_FORMAT)
+    whole, _ = found(tmp_path)
+    (tmp_path / "set").mkdir()
+    (tmp_path / "whole.tar").rename(tmp_path / "set/whole.tar")
+    # Inside a header, inside a picture, and between two blocks.
+    cut(tmp_path / "set/whole.tar", [5 * BLOCK + 100, whole[4]["offset"] - 5 * BLOCK, 7 * BLOCK], names)
+    rows, problems = found(tmp_path / "set")
+    assert problems == []
+    assert rows == [row | {"container": names[0]} for row in whole]
+    for row, name in zip(rows, members, strict=True):
+        assert read_picture(tmp_path / "set", row) == name.encode() * 3
+
+
+def test_of_a_tar_in_parts_what_comes_before_a_missing_one_is_used(tmp_path):
+    make_tar(tmp_path / "a.tar", *(f"{n}.jpg" for n in range(9)), form=tarfile.USTAR_FORMAT)
+    cut(tmp_path / "a.tar", [4 * BLOCK, 4 * BLOCK], ["a.tar.00", "a.tar.01", "a.tar.02"])
+    (tmp_path / "a.tar.01").unlink()
+    rows, [problem] = found(tmp_path)
+    assert names(rows) == ["0.jpg", "1.jpg"]
+    assert problem.what == "the tar is damaged or cut short; copy it again from where it came"
+
+
+def test_a_file_of_something_else_is_no_part(tmp_path):
+    (tmp_path / "notes00").write_text("no tar")
+    (tmp_path / "empty.aa").touch()
+    assert found(tmp_path) == ([], [])
+
+
+def test_it_is_told_how_many_containers_are_listed(tmp_path):
+    make_zip(tmp_path / "a.zip", "a.jpg")
+    make_tar(tmp_path / "b.tar", "b.jpg")
+    told = []
+    list_pictures(tmp_path, progress=lambda done, total: told.append((done, total)))
+    assert told == [(1, 2), (2, 2)]

@@ -90,7 +90,7 @@ def _stored(records: Any) -> dict[str, int]:
     plain = pc.equal(records["member"], "")
     stored = Counter(files=pc.sum(plain).as_py() or 0)
     for container in pc.unique(records["container"].filter(pc.invert(plain))).to_pylist():
-        stored[container.rpartition(".")[2].lower() + "s"] += 1
+        stored["zips" if container.lower().endswith(".zip") else "tars"] += 1
     return {kind: count for kind, count in stored.items() if count}
 
 

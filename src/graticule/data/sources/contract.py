@@ -6,10 +6,10 @@ column by column: five million pictures are not five million objects.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol, overload, runtime_checkable
+from typing import Any, Final, Protocol, TypeAlias, overload, runtime_checkable
 
 from graticule.errors import InputError, MissingExtraError
 from graticule.registry import SOURCES
@@ -19,7 +19,10 @@ try:
 except ImportError as error:
     raise MissingExtraError.of("scale", "pyarrow") from error
 
-__all__ = ["LABELS", "SCHEMA", "Problem", "Problems", "Scan", "Source", "open_source"]
+__all__ = ["LABELS", "SCHEMA", "Problem", "Problems", "Progress", "Scan", "Source", "open_source"]
+
+Progress: TypeAlias = Callable[[int, int], None]
+"""Told (done, total) of what takes a scan long: files whose EXIF is read, or zips and tars."""
 
 LABELS: Final = (
     "country",
@@ -142,12 +145,15 @@ class Source(Protocol):
     splits: tuple[str, ...]
     """Its parts that must be kept apart, such as train and test; none if it is one set."""
 
-    def scan(self, path: Path, *, split: str | None = None) -> Scan:
+    def scan(
+        self, path: Path, *, split: str | None = None, progress: Progress = lambda done, total: None
+    ) -> Scan:
         """Look what is there.
 
         Args:
             path: the folder of the source.
             split: which of `splits`.
+            progress: told how far it is.
 
         Raises:
             InputError: there is no such folder, or no such split; or the split is not named where there are some.
@@ -156,13 +162,20 @@ class Source(Protocol):
         ...
 
 
-def open_source(name: str, path: Path, split: str | None = None) -> Scan:
+def open_source(
+    name: str,
+    path: Path,
+    split: str | None = None,
+    *,
+    progress: Progress = lambda done, total: None,
+) -> Scan:
     """Scan a folder as a source of the registry.
 
     Args:
         name: one of `graticule.registry.SOURCES`.
         path: the folder.
         split: for a source with splits, which.
+        progress: told how far it is.
 
     Raises:
         ConfigError: there is no such source.
@@ -178,4 +191,4 @@ def open_source(name: str, path: Path, split: str | None = None) -> Scan:
             f"{name}: there is no split {split!r}; "
             + (f"choose {' or '.join(source.splits)}." if source.splits else "it is one set: leave it out.")
         )
-    return source.scan(path, split=split)
+    return source.scan(path, split=split, progress=progress)

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Final
 
 import pyarrow.compute as pc
 
-from graticule.data.sources.contract import Scan
+from graticule.data.sources.contract import Progress, Scan
 from graticule.data.sources.match import base_names, match
 from graticule.data.sources.pictures import list_pictures
 from graticule.data.sources.tables import Columns, read_rows
@@ -44,14 +44,17 @@ class Osv5m:
     name: ClassVar[str] = "osv5m"
     splits: ClassVar[tuple[str, ...]] = ("train", "test")
 
-    def scan(self, path: Path, *, split: str | None = None) -> Scan:
+    def scan(
+        self, path: Path, *, split: str | None = None, progress: Progress = lambda done, total: None
+    ) -> Scan:
         """Look what is there: see `Source.scan`."""
         table, images = path / f"{split}.csv", f"images/{split}"
         if not table.is_file():
             raise TableError(f"{table}: no such file; name the folder that holds it and {images}/.")
         if not (path / images).is_dir():
             raise InputError(f"{path / images}: no such folder; put the zips of {split} there, as published.")
-        rows, pictures = read_rows(table, _COLUMNS), list_pictures(path, below=images)
+        rows = read_rows(table, _COLUMNS)
+        pictures = list_pictures(path, below=images, progress=progress)
         return match(self.name, rows, pictures, wanted=_file_names, names=base_names)
 
 

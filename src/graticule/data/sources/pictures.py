@@ -1,6 +1,7 @@
 """Which pictures a folder holds: plain files, and what lies in its zips and tars, without unpacking any.
 
-Only directories of containers are read. A container that is damaged is reported, and the others go on.
+A tar may come in parts. Only directories of containers are read. A container that is damaged is reported, and the
+others go on.
 """
 
 from __future__ import annotations
@@ -9,12 +10,13 @@ import os
 import struct
 import tarfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
 
+from graticule.data.parts import is_first_part, open_joined
 from graticule.data.sources.contract import SCHEMA, Problem, Problems
 from graticule.images.batches import SUFFIXES
 
@@ -35,9 +37,16 @@ _CANT_BE_OPENED: Final = (
     tarfile.TarError,
 )
 _TAR_BLOCK: Final = 512
+_TAR_MAGIC: Final = slice(257, 262)
 
 
-def list_pictures(root: Path, *, below: str = "", containers: bool = True) -> tuple[Any, Problems]:
+def list_pictures(
+    root: Path,
+    *,
+    below: str = "",
+    containers: bool = True,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> tuple[Any, Problems]:
     """Everything with a picture's ending: plain files sorted by path, then the members of each container in its order.
 
     Names that begin with a dot are passed over, links to folders are not followed.
@@ -46,6 +55,7 @@ def list_pictures(root: Path, *, below: str = "", containers: bool = True) -> tu
         root: the folder that names are relative to.
         below: look only in this folder of it.
         containers: look into zips and tars too.
+        progress: told (done, total) zips and tars.
 
     Returns:
         A pyarrow table of `container`, `member`, `offset` and `size`, as in `SCHEMA`, and what can't be used.
@@ -53,14 +63,15 @@ def list_pictures(root: Path, *, below: str = "", containers: bool = True) -> tu
     found, problems = _Columns(), list[Problem]()
     archives: list[str] = []
     for path in _files(root, below, problems):
-        if path.lower().endswith((".zip", ".tar", *_PACKED_TARS)):
+        if path.lower().endswith((".zip", ".tar", *_PACKED_TARS)) or _is_tars_first_part(root, path):
             archives.append(path)
         elif _is_picture(path):
             found.add(path, "", -1, -1, problems)
     plain = found.table().sort_by("container")
     found = _Columns()
-    for path in sorted(archives) if containers else ():
+    for number, path in enumerate(sorted(archives) if containers else (), start=1):
         _list_container(root, path, found, problems)
+        progress(number, len(archives))
     return pa.concat_tables([plain, found.table()]), Problems.of(*problems)
 
 
@@ -124,6 +135,16 @@ def _is_picture(path: str) -> bool:
     return not name.startswith(".") and os.path.splitext(name)[1].lower() in SUFFIXES  # noqa: PTH122
 
 
+def _is_tars_first_part(root: Path, path: str) -> bool:
+    if not is_first_part(path.rpartition("/")[2]):
+        return False
+    try:
+        with (root / path).open("rb") as file:
+            return file.read(_TAR_BLOCK)[_TAR_MAGIC] == b"ustar"
+    except OSError:
+        return False
+
+
 def _list_container(root: Path, path: str, found: _Columns, problems: list[Problem]) -> None:
     if path.lower().endswith(_PACKED_TARS):
         problems.append(Problem(path, "a packed tar can't be read in place; unpack it to a plain .tar"))
@@ -132,7 +153,7 @@ def _list_container(root: Path, path: str, found: _Columns, problems: list[Probl
     try:
         listing(root, path, found, problems)
     except _CANT_BE_OPENED as error:
-        kind = path.rpartition(".")[2].lower()
+        kind = "zip" if listing is _list_zip else "tar"
         problems.append(
             Problem(
                 f"{path} ({error})", f"the {kind} is damaged or cut short; copy it again from where it came"
@@ -154,8 +175,9 @@ def _list_zip(root: Path, path: str, found: _Columns, problems: list[Problem]) -
 
 
 def _list_tar(root: Path, path: str, found: _Columns, problems: list[Problem]) -> None:
-    length = (root / path).stat().st_size
-    with tarfile.open(root / path, "r:") as file:
+    with open_joined(root / path) as raw, tarfile.open(fileobj=raw, mode="r:") as file:
+        length = raw.seek(0, os.SEEK_END)
+        raw.seek(0)
         while (entry := file.next()) is not None:
             # The module keeps every member it has met: of millions, that is gigabytes.
             file.members = []  # type: ignore[attr-defined]
@@ -165,7 +187,6 @@ def _list_tar(root: Path, path: str, found: _Columns, problems: list[Problem]) -
                 raise tarfile.ReadError("unexpected end of data")
             found.add(path, entry.name, entry.offset_data, entry.size, problems)
         # At a header it can't read the module stops as at the end: two blocks of zeros, of which one will do.
-        with (root / path).open("rb") as raw:
-            raw.seek(file.offset)
-            if raw.read(_TAR_BLOCK).strip(b"\0") or file.offset >= length:
-                raise tarfile.ReadError(f"no header at byte {file.offset}")
+        raw.seek(file.offset)
+        if raw.read(_TAR_BLOCK).strip(b"\0") or file.offset >= length:
+            raise tarfile.ReadError(f"no header at byte {file.offset}")
