@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -11,8 +12,10 @@ from PIL import Image
 
 from graticule.decoding.calibration import Calibration
 from graticule.errors import ConfigError, InputError
-from graticule.evaluation.calibration import fit, observe
+from graticule.evaluation.calibration import observe
+from graticule.evaluation.calibration_fit import fit
 from graticule.locator import Geolocator
+from graticule.lock import locked
 from graticule.model import Model
 from graticule.prediction import Prediction, Refusal
 from graticule.training import fit as fitting
@@ -21,7 +24,6 @@ from graticule.training.fit_calibration import calibrate_on_few
 from graticule.training.fit_choice import Part, candidates
 from graticule.training.heads import HeadTask, head_training
 from graticule.training.loop import train
-from graticule.training.photo_features import extract_photos
 
 COUNT = 240
 
@@ -102,13 +104,13 @@ def test_the_card_says_what_it_is_and_what_it_is_worth(fitted):
         assert words in card
     assert "as it is" in card
     assert "distances: haversine" in card
-    assert f"{COUNT + 1} of {COUNT + 2} photos have a place" in told
+    assert f"{COUNT + 1} photos have a place that can be used\n  1 not used: no EXIF" in told
     assert "{" not in card.split("```")[0], "every blank is filled"
 
 
 def test_every_photo_left_out_is_named(fitted):
     lines = map(json.loads, (fitted[0] / "run/unusable.jsonl").read_text().splitlines())
-    said = {line["path"].rsplit("/", 1)[1]: line["problem"] for line in lines}
+    said = {line["where"]: line["what"] for line in lines}
     assert set(said) == {"no-place.jpg", "broken.png"}
     assert "damaged" in said["broken.png"]
 
@@ -124,7 +126,7 @@ def test_photos_are_only_read(fitted, folder):
 def test_a_run_stopped_again_and_again_gives_the_same_model(
     fitted, folder, tiny_model_folder, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("graticule.training.photo_features.SHARD_ROWS", 96)
+    monkeypatch.setattr("graticule.training.fit.SHARD_ROWS", 96)
     out, stopped = tmp_path / "mine", 0
 
     def run(seconds):
@@ -158,8 +160,9 @@ def test_a_table_says_where_instead_of_exif(views, folder, tiny_model_folder, tm
         report=told.append,
         stop_after_s=0.0,
     )
-    assert "240 of 242 photos have a place" in told[0]
-    assert "2 not used: not named in the table of places" in told[0]
+    assert "240 photos have a place" in told[0]
+    assert "2 not used: no row of the table names this picture" in told[0]
+    assert "do not say when" not in told[0], "their EXIF does"
 
 
 def test_too_few_photos_are_refused_before_anything_is_written(folder, tmp_path):
@@ -168,6 +171,36 @@ def test_too_few_photos_are_refused_before_anything_is_written(folder, tmp_path)
     with pytest.raises(InputError, match=r"1 photos can be used, .*200 are needed; 241 not used.*--truth"):
         fit_folder(folder, tmp_path / "mine", truth=table, report=lambda line: None)
     assert not (tmp_path / "mine").exists()
+
+
+def test_no_folder_is_told_as_that(tmp_path):
+    with pytest.raises(InputError, match="no such folder"):
+        fit_folder(tmp_path / "missing", tmp_path / "mine", report=lambda line: None)
+
+
+def test_a_folder_in_use_is_refused(folder, tiny_model_folder, tmp_path):
+    (tmp_path / "mine/run").mkdir(parents=True)
+    with locked(tmp_path / "mine/run"), pytest.raises(InputError, match="another run is writing to it"):
+        fit_folder(folder, tmp_path / "mine", encoder=str(tiny_model_folder), report=lambda line: None)
+
+
+def test_it_is_shown_how_far_the_reading_is(folder, tiny_model_folder, tmp_path):
+    told = []
+
+    @contextmanager
+    def progress(step):
+        yield lambda done, total: told.append((step, done, total))
+
+    fit_folder(
+        folder,
+        tmp_path / "mine",
+        encoder=str(tiny_model_folder),
+        report=lambda line: None,
+        progress=progress,
+        stop_after_s=0.0,
+    )
+    assert ("Looking through", COUNT + 2, COUNT + 2) in told
+    assert told[-1] == ("Extracting", COUNT + 1, COUNT + 1)
 
 
 def test_photos_of_too_few_places_are_refused(folder, tiny_model_folder, tmp_path):
@@ -303,21 +336,6 @@ def test_a_calibration_that_holds_for_other_photos_is_kept(tiny_model, views):
     kept = calibrate_on_few(found[1].model, held)
     assert kept.temperatures != (1.0,) * 8
     assert kept.model == "mine"
-
-
-def test_shards_that_are_there_are_not_made_again(tiny_model, folder, tmp_path, monkeypatch):
-    paths = sorted(folder.glob("*.png"))
-    features, refused = extract_photos(paths, tiny_model.encoder, tmp_path, report=lambda line: None)
-    assert list(refused) == [folder / "broken.png"]
-    assert len(features) == len(paths) - 1
-
-    def unread(*args, **kwargs):
-        raise AssertionError("photos were read again")
-
-    monkeypatch.setattr("graticule.training.photo_features.read_batches", unread)
-    again, told = extract_photos(paths, tiny_model.encoder, tmp_path, deadline=0.0)
-    assert torch.equal(features, again)
-    assert told == refused
 
 
 def test_the_model_is_what_was_judged(fitted, views):

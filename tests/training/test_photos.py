@@ -1,89 +1,83 @@
-"""Which photos can be used, and why others can't."""
+"""One's own photos, from a folder to features with places and days, and what is left out."""
 
 from datetime import date
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from graticule.errors import InputError, TableError
-from graticule.training.photos import read_photos
+from graticule.data.sources.folder import Folder
+from graticule.extract.encoder import find_encoder
+from graticule.extract.run import extract_scan
+from graticule.training.photos import day_of, read_photos
 
 
-def write_photo(path, latitude=None, longitude=None, *, taken=None):
-    """A small photo with GPS and time in its EXIF, as far as they are given."""
+def write_photo(path, latitude, longitude, *, colour=0, taken=None):
+    """A small photo with GPS and time in its EXIF."""
     exif = Image.Exif()
     exif[0x010F] = "Maker"
-    if latitude is not None:
-        gps = {1: "S" if latitude < 0 else "N", 2: (abs(latitude), 0.0, 0.0)}
-        gps |= {3: "W" if longitude < 0 else "E", 4: (abs(longitude), 0.0, 0.0)}
-        exif.get_ifd(0x8825).update(gps)
+    exif.get_ifd(0x8825).update({1: "N", 2: (latitude, 0.0, 0.0), 3: "E", 4: (longitude, 0.0, 0.0)})
     if taken is not None:
         exif.get_ifd(0x8769)[0x9003] = taken
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", (8, 8)).save(path, exif=exif)
+    Image.new("RGB", (8, 8), (colour,) * 3).save(path, exif=exif)
 
 
 @pytest.fixture
-def folder(tmp_path):
-    write_photo(tmp_path / "a.jpg", 48.5, -2.25, taken="2021:07:14 12:00:00")
-    write_photo(tmp_path / "trip/b.jpg", -33.5, 151.0)
-    write_photo(tmp_path / "c.jpg", 0.0, 0.0)
-    write_photo(tmp_path / "d.jpg", taken="2021:07:15 12:00:00")
-    write_photo(tmp_path / "e.jpg", 95.0, 0.0)
-    (tmp_path / "f.jpg").write_bytes(b"<html>")
-    return tmp_path
+def photos(tmp_path, tiny_model_folder):
+    """Photos a, b, d; c is cut short, and e has no place."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    write_photo(folder / "a.png", 48.0, 2.0, taken="2021:07:14 12:00:00")
+    write_photo(folder / "b.png", 33.0, 151.0, colour=90)
+    write_photo(folder / "c.png", 1.0, 2.0, colour=120)
+    write_photo(folder / "d.png", 3.0, 4.0, colour=200, taken="2021:07:15 12:00:00")
+    data = (folder / "c.png").read_bytes()
+    (folder / "c.png").write_bytes(data[: data.index(b"IDAT") + 8])
+    Image.new("RGB", (8, 8)).save(folder / "e.png")
+    scan = Folder().scan(folder)
+    encoder = find_encoder(str(tiny_model_folder))
+    extract_scan(scan, folder, encoder=encoder, out=tmp_path / "features", shard_rows=2)
+    return read_photos(scan, tmp_path / "features")
 
 
-def test_photos_say_where_they_were_taken(folder):
-    photos = read_photos(folder)
-    assert [path.name for path in photos.paths] == ["a.jpg", "b.jpg"]
-    assert np.allclose(photos.lat_lon, [(48.5, -2.25), (-33.5, 151.0)])
-    assert photos.days == (date(2021, 7, 14), None)
-    assert set(photos.unusable) == {folder / name for name in ("c.jpg", "d.jpg", "e.jpg", "f.jpg")}
-    assert "no fix" in photos.unusable[folder / "c.jpg"]
-    assert sum(photos.reasons().values()) == 4
-
-
-def test_photos_with_the_same_fault_are_counted_together(tmp_path):
-    for number in range(3):
-        write_photo(tmp_path / f"{number}.jpg", 95.0 + number, 0.0)
-    write_photo(tmp_path / "3.jpg")
-    assert sorted(read_photos(tmp_path).reasons().values()) == [1, 3]
-
-
-def test_a_table_decides_where_and_exif_still_says_when(folder):
-    (folder / "truth.csv").write_text(
-        "path,latitude,longitude\na.jpg,1,2\nd.jpg,3,4\nc.jpg,0,0\nmissing.jpg,5,6\n"
+def test_features_places_and_days_belong_together(photos, tmp_path, tiny_model_folder):
+    assert len(photos) == 3
+    assert np.allclose(photos.lat_lon, [(48, 2), (33, 151), (3, 4)])
+    assert photos.days == (date(2021, 7, 14), None, date(2021, 7, 15))
+    scan = Folder().scan(tmp_path / "photos")
+    alone = scan.records.slice(3, 1)
+    assert alone["id"].to_pylist() == ["d.png"]
+    extract_scan(
+        type(scan)(scan.name, alone, scan.problems),
+        tmp_path / "photos",
+        encoder=find_encoder(str(tiny_model_folder)),
+        out=tmp_path / "alone",
     )
-    photos = read_photos(folder, folder / "truth.csv")
-    assert dict(zip([p.name for p in photos.paths], photos.lat_lon.tolist(), strict=True)) == {
-        "a.jpg": [1, 2],
-        "d.jpg": [3, 4],
-    }
-    assert photos.days == (date(2021, 7, 14), date(2021, 7, 15))
-    assert "not named" in photos.unusable[folder / "trip/b.jpg"]
-    assert "no such file" in photos.unusable[folder / "missing.jpg"]
-    assert "(0, 0)" in photos.unusable[folder / "c.jpg"]
+    [features] = read_photos(type(scan)(scan.name, alone, scan.problems), tmp_path / "alone").features
+    torch.testing.assert_close(photos.features[2], features, atol=2e-3, rtol=2e-3)
+    assert not torch.allclose(photos.features[0], features, atol=2e-3, rtol=2e-3)
 
 
-def test_a_place_not_on_earth_in_a_table_is_refused(folder):
-    (folder / "truth.csv").write_text("path,latitude,longitude\na.jpg,95,2\n")
-    with pytest.raises(TableError, match=r"row 2, column latitude"):
-        read_photos(folder, folder / "truth.csv")
+def test_what_is_left_out_is_named_and_faults_of_one_kind_are_counted_together(photos):
+    said = {problem.where: problem.what for problem in photos.left_out}
+    assert set(said) == {"c.png", "e.png"}
+    assert "damaged" in said["c.png"]
+    assert "c.png" not in said["c.png"]
+    assert said["e.png"] == "no EXIF in the picture"
 
 
-def test_photos_that_turn_out_unreadable_are_left_out(folder):
-    photos = read_photos(folder)
-    fewer = photos.without({folder / "a.jpg": "cut short"})
-    assert [path.name for path in fewer.paths] == ["b.jpg"]
-    assert fewer.lat_lon.shape == (1, 2)
-    assert fewer.days == (None,)
-    assert fewer.unusable[folder / "a.jpg"] == "cut short"
-
-
-def test_a_folder_without_photos_is_refused(tmp_path):
-    with pytest.raises(InputError, match="no pictures"):
-        read_photos(tmp_path)
-    with pytest.raises(InputError, match="no such folder"):
-        read_photos(tmp_path / "missing")
+@pytest.mark.parametrize(
+    ("captured_at", "day"),
+    [
+        ("2021-07-14T23:59:59", date(2021, 7, 14)),
+        ("2021-07-14 10:00", date(2021, 7, 14)),
+        ("2021-07-14", date(2021, 7, 14)),
+        ("1500000000000", None),
+        ("yesterday", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_days_are_read_where_they_are_written_in_iso_8601(captured_at, day):
+    assert day_of(captured_at) == day

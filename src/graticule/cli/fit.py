@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -32,7 +33,7 @@ def fit(
             metavar="CSV",
             exists=True,
             dir_okay=False,
-            help="Where they were taken: path,latitude,longitude. Else the GPS in their EXIF says it.",
+            help="Where they were taken: path,latitude,longitude. Else such a table in FOLDER says it, or their EXIF.",
         ),
     ] = None,
     encoder: Annotated[
@@ -50,9 +51,17 @@ def fit(
     MODEL is for `graticule locate --model MODEL`; its MODEL_CARD.md says how good it is. It holds the coordinates of
     your photos. Nothing is sent anywhere. Run it again after an interruption: what is done is kept.
     """
+    from graticule.cli.progress import progress
     from graticule.training.fit import fit_folder
 
     done = fit_folder(
-        folder, out, truth=truth, encoder=encoder, seed=seed, report=typer.echo, stop_after_s=60 * minutes
+        folder,
+        out,
+        truth=truth,
+        encoder=encoder,
+        seed=seed,
+        report=typer.echo,
+        progress=partial(progress, total=0),
+        stop_after_s=60 * minutes,
     )
     typer.echo(f"finished: {out}" if done else "stopped; run the same command again to go on")

@@ -1,102 +1,71 @@
-"""One's own photos as data to learn from: which can be used, where and when they were taken, why others can't."""
+"""One's own photos as data to learn from: their features, where and when they were taken, and which are left out."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
+import json
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
-from graticule.data.truth import Truth, read_truth
-from graticule.errors import InputError
-from graticule.images.batches import walk
-from graticule.images.exif import ExifReading, read_exif
+from graticule.data.sources.contract import Problem, Problems, Scan
+from graticule.extract.finished import finished_features
+from graticule.extract.ledger import REFUSED
+from graticule.extract.plan import read_plan
 
-__all__ = ["Photos", "read_photos"]
+__all__ = ["Photos", "day_of", "read_photos"]
 
 
 @dataclass(frozen=True)
 class Photos:
-    """N photos with known places, and those without.
+    """N photos with known places, and what could not be used.
 
     Attributes:
-        paths: the files, sorted.
+        features: (N, F) float32.
         lat_lon: (N, 2) float64, degrees.
-        days: when each was taken by the camera's clock; None where it does not say.
-        unusable: file -> why it can't be used.
+        days: when each was taken by the camera's clock; None where that is not known.
+        left_out: files and rows of a table, and why.
     """
 
-    paths: tuple[Path, ...]
+    features: Tensor
     lat_lon: NDArray[np.float64]
     days: tuple[date | None, ...]
-    unusable: dict[Path, str]
+    left_out: Problems
 
     def __len__(self) -> int:
-        return len(self.paths)
-
-    def without(self, unreadable: Mapping[Path, str]) -> Photos:
-        """The photos but for some: file -> why it can't be used."""
-        kept = [row for row, path in enumerate(self.paths) if path not in unreadable]
-        return Photos(
-            tuple(self.paths[row] for row in kept),
-            self.lat_lon[kept],
-            tuple(self.days[row] for row in kept),
-            {**self.unusable, **unreadable},
-        )
-
-    def reasons(self) -> dict[str, int]:
-        """Why photos can't be used, and how many, the most first."""
-        return dict(Counter(self.unusable.values()).most_common())
+        return len(self.features)
 
 
-def read_photos(folder: Path, truth: Path | None = None) -> Photos:
-    """Look for photos in a folder and all below it, and for their places. No picture is decoded, nothing is written.
+def read_photos(scan: Scan, extracted: Path) -> Photos:
+    """The photos of a folder whose features are extracted; those that could not be read are left out.
 
     Args:
-        folder: the photos.
-        truth: a CSV of path, latitude, longitude, with paths from `folder`; the GPS in their EXIF if not given. When
-            they were taken is read from their EXIF in any case.
+        scan: what the folder holds.
+        extracted: the folder of features that `extract_scan` made of it, finished.
 
     Raises:
-        InputError: the folder holds no pictures.
-        TableError: the CSV can't be used.
+        InputError: the features are damaged.
     """
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; name the one with your photos.")
-    files = walk(folder)
-    if files == [folder]:
-        raise InputError(f"{folder}: holds no pictures; name the folder with your photos.")
-    named = None if truth is None else {row.path: row for row in read_truth(truth, folder)}
-    found: dict[Path, tuple[tuple[float, float], date | None]] = {}
-    unusable: dict[Path, str] = {}
-    for path in sorted({*files, *(named or ())}):
-        reading = read_exif(path)
-        place = _from_exif(reading) if named is None else _from_table(path, named.get(path))
-        if isinstance(place, str):
-            unusable[path] = place
-        else:
-            found[path] = place, None if reading.taken_at is None else reading.taken_at.date()
-    places, days = [place for place, _ in found.values()], tuple(day for _, day in found.values())
-    return Photos(tuple(found), np.array(places).reshape(-1, 2), days, unusable)
+    rows, features = finished_features(extracted, read_plan(extracted))
+    records = scan.records.take(rows)
+    lat_lon = np.stack([records[axis].to_numpy() for axis in ("latitude", "longitude")], axis=1)
+    days = tuple(map(day_of, records["captured_at"].to_pylist()))
+    return Photos(features, lat_lon, days, Problems.join(scan.problems, _refused(extracted)))
 
 
-def _from_exif(reading: ExifReading) -> tuple[float, float] | str:
-    """The place, or why there is none."""
-    if reading.latitude is None or reading.longitude is None:
-        return reading.problem or "no GPS in its EXIF"
-    return reading.latitude, reading.longitude
+def day_of(captured_at: str | None) -> date | None:
+    """The day of a time as EXIF readers and tables write it; None where it is no ISO 8601."""
+    try:
+        return datetime.fromisoformat(captured_at or "").date()
+    except ValueError:
+        return None
 
 
-def _from_table(path: Path, row: Truth | None) -> tuple[float, float] | str:
-    """The place, or why there is none."""
-    if row is None:
-        return "not named in the table of places"
-    if not path.is_file():
-        return "named in the table of places, but there is no such file"
-    if row.latitude == row.longitude == 0:
-        return "its place in the table is (0, 0), which stands for none"
-    return row.latitude, row.longitude
+def _refused(extracted: Path) -> Problems:
+    """The pictures that extraction could not read; those with one fault in the same words."""
+    lines = [json.loads(line) for line in (extracted / REFUSED).read_text(encoding="utf-8").splitlines()]
+    whys = [line["error"].partition(f"{line['id']}: ")[2] or line["error"] for line in lines]
+    return Problems.of(*(Problem(line["id"], why) for line, why in zip(lines, whys, strict=True)))
