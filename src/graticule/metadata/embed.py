@@ -7,6 +7,7 @@ copy takes the first. At every moment there is a whole picture under the picture
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ __all__ = ["Embedding", "plan_embedding"]
 
 _FORMATS: Final = ("JPEG", "PNG", "TIFF", "WEBP")
 """What exiftool can write both EXIF and XMP into, of the formats that Graticule reads."""
+_WRAPPER: Final = re.compile(rb"<\?xpacket [^>]*\?>")
 _SAME_DEGREES: Final = 1e-6
 _LEAVE_OUT: Final = "Leave out --in-place for a sidecar."
 
@@ -148,8 +150,8 @@ def plan_embedding(
 
 
 def _told(packet: bytes) -> bytes:
-    """A packet without its last line, which says whether it may be written to: exiftool says no in a PNG."""
-    return packet.rpartition(b"<?xpacket end=")[0] or packet
+    """A packet without the lines around it, which exiftool adds where they lack, and changes in a PNG."""
+    return _WRAPPER.sub(b"", packet).strip()
 
 
 def _second_name(picture: Path, backup: Path) -> None:
