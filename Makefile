@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 SOURCES := src tests benchmarks tools
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench model docs format
+.PHONY: help demo test check bench model docs web format
 
 help: ## Say what the targets do
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -36,8 +36,12 @@ bench: $(VENV)/.dev ## Run the benchmarks; figures go to benchmarks/results/
 model: $(VENV)/.dev ## Train the shipped model anew, resumable; hours on two cores
 	$(BIN)/graticule train orbit --out src/graticule/models/orbit
 
-docs: $(VENV)/.dev ## Run the examples in docstrings, and follow the links in the documents
+docs: $(VENV)/.dev ## Build the documentation into site/; run the examples in docstrings
 	$(BIN)/python -m pytest --doctest-modules src/graticule tests/test_documents.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+web: ## Build the map from web/ into the package; needs node, which users don't
+	cd web && npm ci --no-audit --no-fund && npm run build
 
 format: $(VENV)/.dev ## Put the code into its one format
 	$(BIN)/ruff check --fix $(wildcard $(SOURCES))
