@@ -3,8 +3,8 @@
 import pytest
 
 from graticule.errors import ConfigError
+from graticule.metadata.answer import Answer
 from graticule.metadata.decide import Placement, Rules, decide
-from graticule.metadata.results import Answer
 
 ANYTHING = Rules()
 MOVED = {"status": "moved", "latitude": 46.0, "longitude": 10.0, "note": "the Ortler"}

@@ -73,3 +73,55 @@ def test_another_file_is_refused_as_a_whole(tmp_path):
 def test_an_empty_file_is_no_result_and_no_problem(tmp_path, save_results):
     read = read_results(save_results(tmp_path / "r.jsonl", []))
     assert (read.answers, read.problems) == ((), ())
+
+
+def decide(file, *decisions):
+    lines = [{"index": index, "path": path, "review": review} for index, path, review in decisions]
+    file.with_name("r.review.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in lines))
+
+
+def test_decisions_beside_the_results_count_the_last_of_each(tmp_path, line, save_results):
+    confirmed, rejected = {"status": "confirmed", "note": ""}, {"status": "rejected"}
+    file = save_results(
+        tmp_path / "r.jsonl", [line("a"), "", "{", line("b"), line("c", review=confirmed), line("d")]
+    )
+    decide(file, (0, "a", rejected), (2, "b", rejected), (2, "b", confirmed), (3, "c", None))
+    with file.with_name("r.review.jsonl").open("a") as torn:
+        torn.write('{"index": 4, "path"')
+    read = read_results(file)
+    assert [(answer.path, answer.review and answer.review.status) for _, answer in read.answers] == [
+        ("a", "rejected"),
+        ("b", "confirmed"),
+        ("c", None),
+        ("d", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    "decision",
+    [
+        (0, "b", None),
+        (1, "a", {"status": "rejected"}),
+        (0, "a", {"status": "maybe"}),
+        ([], "a", None),
+        (0, "a", {"status": "moved"}),
+    ],
+)
+def test_a_decision_that_is_not_understood_stops_everything(tmp_path, line, save_results, decision):
+    file = save_results(tmp_path / "r.jsonl", [line("a")])
+    decide(file, decision)
+    with pytest.raises(InputError, match=r"r\.review\.jsonl"):
+        read_results(file)
+
+
+def test_what_the_review_keeps_and_exports_is_understood(tmp_path, line, save_results):
+    review = pytest.importorskip("graticule.serving.review", reason="the service is an extra")
+    file = save_results(tmp_path / "r.jsonl", [line("a"), line("b"), line("c")])
+    moved = {"status": "moved", "latitude": 1.5, "longitude": 2.5, "note": "x"}
+    with review.Batch.open(file) as batch:
+        batch.decide(0, {"status": "rejected", "note": ""})
+        batch.decide(1, moved)
+        batch.export(tmp_path / "exported.jsonl")
+    for read in (read_results(file), read_results(tmp_path / "exported.jsonl")):
+        statuses = [answer.review and answer.review.status for _, answer in read.answers]
+        assert statuses == ["rejected", "moved", None]

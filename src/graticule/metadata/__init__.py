@@ -3,7 +3,9 @@
 Archivists' originals must never come to harm. So nothing is written over a position that a picture has, files appear
 whole or not at all, what is about to change stands in a journal first, and `undo` brings every byte back.
 
-    results      what `graticule locate` wrote and a person may have reviewed, line by line
+    answer       what `graticule locate` wrote of one picture
+    decisions    what a person decided in `graticule review`
+    results      both, line by line
     decide       what of a line is worth writing
     existing     what a picture says of its position already
     note         the values and words to be written

@@ -7,7 +7,7 @@ from typing import Literal
 
 from graticule.earth.notation import format_km
 from graticule.errors import ConfigError
-from graticule.metadata.results import Answer, Review
+from graticule.metadata.answer import Answer, Review
 from graticule.prediction import MASS
 
 __all__ = ["Placement", "Rules", "decide"]

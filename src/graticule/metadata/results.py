@@ -5,84 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, model_validator
+from pydantic import ValidationError
 
 from graticule.errors import InputError
+from graticule.metadata.answer import Answer, Review
+from graticule.metadata.decisions import decisions_path, read_decisions
 
-__all__ = ["Answer", "FileState", "Problem", "Results", "Review", "read_results"]
-
-
-def _name(value: Any) -> str:
-    """Not pydantic's own check of text: the name of a file need not be valid UTF-8."""
-    if not isinstance(value, str) or not value:
-        raise ValueError("must be a name")
-    return value
-
-
-Latitude = Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)]
-Longitude = Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False)]
-Name = Annotated[str, PlainValidator(_name)]
-Length = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-
-
-class _Part(BaseModel):
-    """Other keys are passed over: results tell more than is needed here."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
-
-
-class Review(_Part):
-    """What a person said of an answer."""
-
-    status: Literal["confirmed", "moved", "rejected"]
-    latitude: Latitude | None = None
-    """The person's place, in degrees; of an answer that was moved."""
-    longitude: Longitude | None = None
-    note: str = ""
-
-    @model_validator(mode="after")
-    def _moved_somewhere(self) -> Review:
-        if self.status == "moved" and (self.latitude is None or self.longitude is None):
-            raise ValueError("moved, but not where: latitude and longitude are missing")
-        return self
-
-
-class FileState(_Part):
-    """A picture's file as it was when it was looked at."""
-
-    bytes: int
-    modified: float
-    """Seconds since 1970."""
-
-
-class Answer(_Part):
-    """One line: what a model said of one picture."""
-
-    path: Name
-    latitude: Latitude | None = None
-    """Of the estimate, in degrees; None if there is none."""
-    longitude: Longitude | None = None
-    radius_km: Length | None = None
-    """Of the circle that holds 90 % of the probability."""
-    circles_km: dict[str, Length] = {}
-    """Radii of circles that hold other shares, by per cent, where the results tell them."""
-    model: str = ""
-    model_digest: str | None = None
-    not_sure: dict[str, Any] | None = None
-    error: dict[str, Any] | None = None
-    """Why there is no answer."""
-    file: FileState | None = None
-    review: Review | None = None
-
-    @model_validator(mode="after")
-    def _whole(self) -> Answer:
-        if (self.latitude is None) != (self.longitude is None):
-            raise ValueError("latitude and longitude go together, and one is missing")
-        if self.latitude is not None and self.radius_km is None:
-            raise ValueError("radius_km is missing: an estimate comes with its circle")
-        return self
+__all__ = ["Problem", "Results", "read_results"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +37,12 @@ class Results:
 
 
 def read_results(path: Path) -> Results:
-    """Read a results file. A malformed line is a problem of its own; blank ones are passed over.
+    """Read a results file, and what was decided about it in `graticule review`.
+
+    A malformed line is a problem of its own; blank ones are passed over.
 
     Raises:
-        InputError: it can't be read, or no line of it is a result.
+        InputError: it can't be read, or no line of it is a result; or the decisions can't, or are about other results.
     """
     try:
         lines = path.read_bytes().split(b"\n")
@@ -119,19 +51,42 @@ def read_results(path: Path) -> Results:
         raise InputError(f"{path}: can't be read ({error.strerror}). Check the path.") from error
     answers: list[tuple[int, Answer]] = []
     problems: list[Problem] = []
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
+    decisions = read_decisions(path)
+    told = ((number, line) for number, line in enumerate(lines, start=1) if line.strip())
+    for index, (number, line) in enumerate(told):
+        decision = decisions.pop(index, None)
         try:
-            answers.append((number, _answer(line)))
+            answer = _answer(line)
         except ValueError as error:
             problems.append(Problem(number, str(error)))
+            continue
+        answers.append((number, answer if decision is None else _reviewed(answer, *decision, path)))
     if problems and not answers:
         raise InputError(
             f"{path}: no line of it is a result (line {problems[0].line}: {problems[0].what}). Give what "
             "`graticule locate --format jsonl` wrote."
         )
+    if decisions:
+        raise _of_other_results(path)
     return Results(path, tuple(answers), tuple(problems), modified)
+
+
+def _reviewed(answer: Answer, about: str, review: Review | None, results: Path) -> Answer:
+    """An answer with what was decided about it.
+
+    Raises:
+        InputError: the decision is about another picture.
+    """
+    if about != answer.path:
+        raise _of_other_results(results)
+    return answer.model_copy(update={"review": review})
+
+
+def _of_other_results(results: Path) -> InputError:
+    return InputError(
+        f"{decisions_path(results)}: decides about other results than those in {results.name}. They belong together: "
+        "move the decisions away, or bring back the results they are about."
+    )
 
 
 def _answer(line: bytes) -> Answer:

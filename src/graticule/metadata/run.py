@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Final, Literal
 
 from graticule.errors import GraticuleError, InputError, PictureError
+from graticule.metadata.answer import Answer
 from graticule.metadata.decide import Placement, Rules, decide
 from graticule.metadata.embed import Embedding, plan_embedding
 from graticule.metadata.exiftool import find_exiftool
 from graticule.metadata.existing import read_existing
 from graticule.metadata.journal import Journal, JournalError, journal_path
 from graticule.metadata.note import properties
-from graticule.metadata.results import Answer, Results
+from graticule.metadata.results import Results
 from graticule.metadata.sidecar import Naming, Sidecar, plan_sidecar, position_beside
 
 __all__ = ["Manner", "Outcome", "write"]
