@@ -53,8 +53,8 @@ def _described(words: tuple[str, ...], command: Any) -> list[str]:
     rows = [_row(parameter, context) for parameter in command.params]
     lines = ["", f"    {usage}", "", _markup(command.help or ""), ""]
     if any(rows):
-        lines += ["| | |", "|---|---|"]
-        lines += [f"| `{_cell(name)}` | {_cell(_markup(told))} |" for name, told in filter(None, rows)]
+        lines += ["| argument or option | meaning |", "|---|---|"]
+        lines += [f"| `{name}` | {_cell(_markup(told))} |" for name, told in filter(None, rows)]
     return [*lines, ""]
 
 
@@ -72,6 +72,7 @@ def _markup(text: str) -> str:
 
 
 def _cell(text: str) -> str:
+    """Prose that may hold bars; in code, MkDocs takes them as they are."""
     return " ".join(text.split()).replace("|", "\\|")
 
 
