@@ -70,7 +70,7 @@ def test_other_circles_of_the_results_are_heard(decided):
     circles = {"50": 8.0, "99": 400.0, "most": 1.0}
     assert isinstance(decided(Rules(0.5, 8.0), circles_km=circles), Placement)
     assert isinstance(decided(Rules(0.95, 400.0), circles_km=circles), Placement)
-    assert decided(Rules(0.6, 8.0), circles_km=circles) == "less than 60% within 8.0 km"
+    assert decided(Rules(0.6, 8.0), circles_km=circles) == "less than 60 % within 8.0 km"
 
 
 def test_a_confidence_needs_a_distance():

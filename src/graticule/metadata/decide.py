@@ -104,11 +104,11 @@ def _doubt(answer: Answer, radius_km: float, rules: Rules) -> str | None:
     if rules.reviewed_only:
         return "not reviewed"
     if rules.max_radius_km is not None and radius_km > rules.max_radius_km:
-        return f"its circle of {MASS:.0%} is wider than {format_km(rules.max_radius_km)}"
+        return f"its circle of {100 * MASS:.0f} % is wider than {format_km(rules.max_radius_km)}"
     if rules.min_confidence is not None and rules.within_km is not None:
         known = _probability_within(answer, radius_km, rules.within_km)
         if known < rules.min_confidence:
-            return f"less than {rules.min_confidence:.0%} within {format_km(rules.within_km)}"
+            return f"less than {100 * rules.min_confidence:.0f} % within {format_km(rules.within_km)}"
     return None
 
 
