@@ -19,9 +19,9 @@ simplify(topology);
 
 const { countries, land } = topology.objects;
 const features = [
-  shape("land", feature(topology, land).features?.[0]?.geometry ?? feature(topology, land).geometry),
-  shape("coast", { type: "MultiLineString", coordinates: withoutEdges(mesh(topology, countries, (a, b) => a === b)) }),
-  shape("border", mesh(topology, countries, (a, b) => a !== b)),
+  shape("land", { type: "MultiPolygon", coordinates: polygons(feature(topology, land).features[0].geometry) }),
+  shape("coast", lines(mesh(topology, countries, (a, b) => a === b))),
+  shape("border", lines(mesh(topology, countries, (a, b) => a !== b))),
   ...feature(topology, countries).features.map(countryName).filter(Boolean),
   ...OCEANS.map(([name, lon, lat]) => shape("ocean", { type: "Point", coordinates: [lon, lat] }, { name })),
 ];
@@ -48,27 +48,37 @@ function simplify(topology) {
   delete topology.transform; // presimplify has applied it
 }
 
-/** The file cuts land at 180 degrees and along the pole: these cuts are no coasts. */
-function withoutEdges({ coordinates }) {
-  const onEdge = (a, b) => (Math.abs(a[0]) > 179.99 && Math.abs(b[0]) > 179.99) || (a[1] < -89.9 && b[1] < -89.9);
-  return coordinates.flatMap((line) => {
-    const parts = [[line[0]]];
-    for (let k = 1; k < line.length; k++) {
-      if (onEdge(line[k - 1], line[k])) parts.push([]);
-      parts.at(-1).push(line[k]);
-    }
-    return parts.filter((part) => part.length > 1);
-  });
+/** Polygons that run on past 180 degrees instead of jumping to -180. */
+function polygons({ type, coordinates }) {
+  const all = type === "Polygon" ? [coordinates] : coordinates;
+  // The file closes Antarctica by rings on and about the pole, which are no holes in the land.
+  return all.map((rings) => rings.filter((ring) => ring.some(([, lat]) => lat > -89.9)).map(toPole)).filter((rings) => rings.length);
+}
+
+/** A ring that goes once around the Earth goes down to the pole, and back along the map's edge. */
+function toPole(ring) {
+  const line = unwrapped(ring);
+  const [start, end] = [line[0], line.at(-1)];
+  return Math.abs(end[0] - start[0]) > 180 ? [...line, [end[0], -90], [start[0], -90], start] : line;
+}
+
+/** Lines that run on past 180 degrees, without the pole. */
+function lines({ coordinates }) {
+  return { type: "MultiLineString", coordinates: coordinates.map(unwrapped).filter((line) => line.some(([, lat]) => lat > -89.9)) };
+}
+
+function unwrapped(line) {
+  let before = line[0][0];
+  return line.map(([lon, lat]) => [(before = lon - 360 * Math.round((lon - before) / 360)), lat]);
 }
 
 /** A country's name at the middle of its largest part; `size` is that part's area in square degrees at the equator. */
 function countryName({ properties, geometry }) {
   if (!geometry || !properties.name) return null;
-  const polygons = geometry.type === "Polygon" ? [geometry.coordinates] : geometry.coordinates;
-  const sized = polygons.map(([outer]) => ({ outer, ...middle(outer) })).sort((a, b) => b.size - a.size);
+  const sized = polygons(geometry).map(([outer]) => ({ outer, ...middle(outer) })).sort((a, b) => b.size - a.size);
   const { outer, point, size } = sized[0];
   const coordinates = holds(outer, point) ? point : acrossTheMiddle(outer, point[1]);
-  return shape("country", { type: "Point", coordinates }, { name: properties.name, size });
+  return shape("country", { type: "Point", coordinates }, { name: properties.name, size: size || 0 });
 }
 
 /** Centroid and area of a ring, narrowed by the cosine of its latitude. */
@@ -80,7 +90,7 @@ function middle(ring) {
     x += (ring[k - 1][0] + ring[k][0]) * cross;
     y += (ring[k - 1][1] + ring[k][1]) * cross;
   }
-  const point = [x / (6 * area), y / (6 * area)];
+  const point = area ? [x / (6 * area), y / (6 * area)] : ring[0]; // a rock may be a line here
   return { point, size: Math.abs(area) * Math.cos((point[1] * Math.PI) / 180) };
 }
 

@@ -86,7 +86,7 @@ export function areaKm2(cell: Cell): number {
 function outline(cell: Cell): Position[] {
   const { face, i, j, level } = square(cell);
   const size = 2 ** level;
-  const pointsASide = Math.max(1, 32 >> level);
+  const pointsASide = pointsFor(level);
   const [middle] = centre(cell);
   const ring: Position[] = [];
   for (const [fromI, fromJ, alongI, alongJ] of [[0, 0, 1, 0], [1, 0, 0, 1], [1, 1, -1, 0], [0, 1, 0, -1]] as const) {
@@ -97,6 +97,12 @@ function outline(cell: Cell): Position[] {
     }
   }
   return closed(atPole(ring));
+}
+
+/** How many points follow a bent side, so that cells of different levels meet without a gap that could be seen. */
+function pointsFor(level: number): number {
+  if (level < 4) return 32 >> level;
+  return level < 8 ? 4 : level < 11 ? 2 : 1;
 }
 
 /** A pole has no longitude: the ring comes to it along one meridian and leaves along another. */

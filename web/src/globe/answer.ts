@@ -6,7 +6,7 @@ import * as density from "../density";
 import * as s2 from "../s2";
 import { circle } from "../sphere";
 import {
-  circleOf, constraints, items, placeOf, pointedAt, select, selected, selectedId, step, underPointer, view,
+  circleOf, constraints, items, placeOf, pointedAt, select, selected, selectedId, step, underPointer, view, type Item, type View,
 } from "../state";
 import { formatKm, formatShare } from "../notation";
 import { theme } from "../theme";
@@ -14,6 +14,7 @@ import type { Detail } from "../types";
 import type { Globe } from "./globe";
 import { collection } from "./style";
 
+const SMALLEST_VIEW_KM = 40;
 const LARGEST_CIRCLE_KM = 6000; // larger ones go around the far side, and say nothing
 
 export function drawState(globe: Globe): void {
@@ -46,17 +47,31 @@ function follow(globe: Globe): void {
     if (sight.value === "world") globe.showWorld();
     else if (sight.value !== "") {
       const circle = circleOf(selected.peek()!.answer!);
-      globe.lookAt(circle, Math.min(LARGEST_CIRCLE_KM, Math.max(40, circle.radius_km)));
+      globe.lookAt(circle, inSight(circle.radius_km));
     }
   });
   effect(() => {
-    const way = selected.value?.detail?.coarse_to_fine;
-    const here = view.value === "steps" ? way?.[step.value] : undefined;
-    if (here) globe.lookAt(here, 0.8 * Math.sqrt(s2.areaKm2(s2.fromToken(here.cell))));
+    const detail = selected.peek()?.detail;
+    if (view.value === "steps") {
+      const here = detail?.coarse_to_fine[step.value];
+      if (here) globe.lookAt(here, 0.8 * Math.sqrt(s2.areaKm2(s2.fromToken(here.cell))));
+    } else if (detail) globe.lookAt(circleOf(selected.peek()!.answer!), reachKm(view.value, selected.peek()!));
   });
   effect(() => {
     if (pointedAt.value) globe.bringIntoSight(pointedAt.value);
   });
+}
+
+/** How far one must see around the estimate for what a view is about. */
+function reachKm(shown: View, item: Item): number {
+  const { radius_km } = circleOf(item.answer!);
+  if (shown !== "neighbours") return inSight(radius_km);
+  const far = item.detail!.neighbours.map(({ km }) => km).sort((a, b) => a - b);
+  return inSight(Math.max(radius_km, far[far.length >> 1] ?? 0));
+}
+
+function inSight(km: number): number {
+  return Math.min(LARGEST_CIRCLE_KM, Math.max(SMALLEST_VIEW_KM, km));
 }
 
 function listen({ map }: Globe): void {

@@ -8,7 +8,7 @@ import { kmPerPixel, zoomFor, zoomForGlobe } from "../sphere";
 import { theme, type Theme } from "../theme";
 import { layersOf, PALETTES, styleOf, type Live } from "./style";
 
-const GLOBE_SHARE = 0.84; // of the free part of the window that the whole globe takes
+const GLOBE_SHARE = 1; // of the free part of the window that the whole globe takes
 const CIRCLE_SHARE = 0.5; // the same of a circle that is looked at
 const CLOSEST = 8.5;
 const FLIGHT_MS = 1400;

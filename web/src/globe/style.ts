@@ -23,7 +23,7 @@ interface Palette {
 
 export const PALETTES: Record<Theme, Palette> = {
   dark: {
-    sea: "#101b2e", land: "#2b3a52", coast: "#566c8f", border: "#485b7a", lines: "#1b2a43", name: "#a9b7cd",
+    sea: "#16263f", land: "#31435f", coast: "#6079a0", border: "#50658a", lines: "#22344f", name: "#a9b7cd",
     halo: "#1d2940", ink: "#f5f7fb", estimate: "#ffb000", neighbour: "#56b4e9", sky: "#3d5a8a",
     ramp: ["#4b2467", "#8a2a6b", "#cf4a52", "#f5943b", "#fff0b3"],
   },
@@ -44,7 +44,8 @@ export function styleOf(theme: Theme): StyleSpecification {
   return {
     version: 8,
     projection: { type: "globe" },
-    sky: { "sky-color": sky, "horizon-color": sky, "atmosphere-blend": ["interpolate", ["linear"], ["zoom"], 0, 0.6, 5, 0] },
+    sky: { "sky-color": sky, "horizon-color": sky, "atmosphere-blend": ["interpolate", ["linear"], ["zoom"], 0, 0.35, 5, 0] },
+    light: { anchor: "viewport", position: [1.5, 0, 0] },
     sources: {
       world: { type: "geojson", data: new URL(world, location.href).href, attribution: "Outlines: Natural Earth" },
       graticule: { type: "geojson", data: graticule(15) },
@@ -114,7 +115,9 @@ export function layersOf(theme: Theme): LayerSpecification[] {
       paint: { "text-color": p.coast, "text-halo-color": p.sea, "text-halo-width": 1 },
     },
     {
-      id: "countries", type: "symbol", source: "world", filter: kind("country"),
+      // From afar only the names of large countries.
+      id: "countries", type: "symbol", source: "world",
+      filter: ["all", kind("country"), [">=", ["get", "size"], ["step", ["zoom"], 25, 2.6, 6, 3.6, 1, 4.6, 0]]],
       layout: {
         "text-field": ["get", "name"], "text-font": ["system-ui, sans-serif"], "text-max-width": 7, "text-padding": 8,
         "text-size": ["interpolate", ["linear"], ["ln", ["max", 1, ["get", "size"]]], 0, 11, 6.6, 14],

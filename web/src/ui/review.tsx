@@ -18,8 +18,8 @@ export function Review({ item }: { item: Item }) {
         <button type="button" class="button" aria-pressed={status === "rejected"} aria-keyshortcuts="x" onClick={reject}>
           <Icon name="cross" /> Reject <kbd>X</kbd>
         </button>
-        <button type="button" class="button plain" disabled={!canUndo.value} aria-keyshortcuts="z" onClick={undo}>
-          <Icon name="undo" /> Undo <kbd>Z</kbd>
+        <button type="button" class="round" disabled={!canUndo.value} aria-label="Undo" title="Undo (Z)" aria-keyshortcuts="z" onClick={undo}>
+          <Icon name="undo" />
         </button>
       </div>
       {item.review && (
