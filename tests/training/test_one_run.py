@@ -37,11 +37,22 @@ def test_the_shipped_models_training_holds_its_folder_too(tmp_path, recipe):
 
 def test_of_several_processes_the_first_alone_holds_it(tmp_path, monkeypatch):
     monkeypatch.setattr("graticule.training.one_run.is_main", lambda: False)
-    with locked(tmp_path), one_run(tmp_path):
+    with locked(tmp_path), one_run(tmp_path, tmp_path):
         pass
 
 
 def test_a_folder_is_free_again_when_its_run_has_ended(tmp_path):
     for _ in range(2):
-        with one_run(tmp_path / "run"):
+        with one_run(tmp_path / "run", tmp_path):
             assert (tmp_path / "run/.lock").exists()
+
+
+def test_what_a_killed_run_left_half_written_is_swept_away(tmp_path):
+    (tmp_path / "run/samples").mkdir(parents=True)
+    left = [tmp_path / f"{place}.a.json.99.tmp" for place in ("", "run/", "run/samples/")]
+    for path in left:
+        path.touch()
+    (tmp_path / "run/samples/kept.json").touch()
+    with one_run(tmp_path / "run", tmp_path):
+        assert not any(path.exists() for path in left)
+    assert (tmp_path / "run/samples/kept.json").exists()

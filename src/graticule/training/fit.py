@@ -115,7 +115,7 @@ def fit_folder(
     settings = {"encoder": encoder or default_model(), "seed": seed, "truth": truth and truth.name}
     base = Model.open(settings["encoder"])
     make_folder(out)
-    with one_run(out / "run"):
+    with one_run(out / "run", out):
         _same_run(out / "run", folder, scan.records, settings)
         photos = _extracted(scan, folder, out / "run", settings["encoder"], report, progress, deadline)
         return photos is not None and _fit(photos, folder, out, base, settings, report, deadline)

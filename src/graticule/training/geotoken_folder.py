@@ -146,7 +146,7 @@ def train_geotoken(
     deadline = time.monotonic() + stop_after_s
     join_processes(recipe.device)
     report, run = only_main(report), out / "run"
-    with one_run(out / "run"):
+    with one_run(out / "run", out):
         with main_first():
             make_folder(out)
             records = read_records(features, checked=run / "checked.json")

@@ -172,7 +172,7 @@ def train_orbit(
     """
     alone("the recipe of the shipped model")
     deadline = time.monotonic() + stop_after_s
-    with one_run(folder):
+    with one_run(folder, out):
         return _run_stages(recipe, folder, out, report, deadline)
 
 

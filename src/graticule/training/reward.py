@@ -267,7 +267,7 @@ def train_reward(
     geotoken, run = _geotoken(model), out / "run"
     join_processes(recipe.device)
     report = only_main(report)
-    with one_run(out / "run"):
+    with one_run(out / "run", out):
         with main_first():
             make_folder(out)
             _same_run(run, recipe, model, pictures.digest(run))

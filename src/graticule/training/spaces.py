@@ -200,7 +200,7 @@ def align_folder(
     join_processes(recipe.device)
     report, run = only_main(report), out / "run"
     extraction = finished_plan(folder)
-    with one_run(out / "run"):
+    with one_run(out / "run", out):
         with main_first():
             make_folder(out)
             records = read_records(folder, checked=run / "checked.json")
