@@ -144,6 +144,7 @@ class Geolocator:
         confidence_km: float | None = None,
         reward: Path | None = None,
         judge: JudgeConfig | None = None,
+        start: int = 0,
         batch_size: int = 64,
         progress: Callable[[int, int], None] = lambda done, total: None,
     ) -> Iterator[Result]:
@@ -163,7 +164,9 @@ class Geolocator:
             confidence_km: given together with `min_confidence`.
             reward: the folder of a reward model, for the selector `reward`.
             judge: the server that is asked. Pictures are sent there, and nowhere if there is none.
-            batch_size: pictures encoded together; it does not change the answers.
+            start: begin with this picture, counted from 0, because those before it are answered. At a multiple of
+                `batch_size` the answers are those of a run from the beginning, to the last bit.
+            batch_size: pictures encoded together; it does not change the answers by more than rounding.
             progress: told (done, total).
 
         Yields:
@@ -175,15 +178,17 @@ class Geolocator:
         """
         if not isinstance(decode, Sampling) and decode not in get_args(Decode):
             raise ConfigError(f"decode: there is no {decode!r}; choose {' or '.join(get_args(Decode))}.")
-        if top_k < 1 or batch_size < 1:
-            raise ConfigError(f"top_k {top_k} and batch_size {batch_size} must be 1 or more.")
+        if top_k < 1 or batch_size < 1 or start < 0:
+            raise ConfigError(
+                f"top_k {top_k} and batch_size {batch_size} must be 1 or more, and start {start} 0 or more."
+            )
         doubt = _doubt(min_confidence, confidence_km)
         mask = self.mask(within)
         chooser = self._chooser(decode, select, reward, judge)
         asked = _Asked(decode, top_k, mask, chooser)
         paths = walk(pictures)
-        done = 0
-        for batch in self._batches(paths, batch_size):
+        done = start
+        for batch in self._batches(paths[start:], batch_size):
             readable = [pixels for _, pixels in batch if isinstance(pixels, np.ndarray)]
             names = [str(path) for path, pixels in batch if isinstance(pixels, np.ndarray)]
             numbers = [
