@@ -28,19 +28,19 @@ Decoded: TypeAlias = tuple[Path, NDArray[np.uint8] | PictureError]
 """A picture's path with its pixels (3, size, size), or with why there are none."""
 
 
-def walk(paths: Path | str | Iterable[Path | str]) -> list[Path]:
+def walk(paths: Path | str | Iterable[Path | str], *, recursive: bool = True) -> list[Path]:
     """The picture files that `paths` stand for, in the order given, folders sorted within.
 
-    Folders are walked to the bottom; names that begin with a dot are passed over, links to folders are not
-    followed. What does not exist, and a folder without a picture, stay in the list: opening them says what
-    is wrong, and nothing the user named vanishes without a word.
+    Folders are walked to the bottom, or, if `recursive` is false, no further than their own pictures. Names that
+    begin with a dot are passed over, links to folders are not followed. What does not exist, and a folder without a
+    picture, stay in the list: opening them says what is wrong, and nothing the user named vanishes without a word.
     """
     if isinstance(paths, str | Path):
         paths = [paths]
     found: list[Path] = []
     for path in map(Path, paths):
         # os.path.isdir says False where Path.is_dir raises: names too long, folders not to be entered.
-        inside = _pictures_below(path) if os.path.isdir(path) else []  # noqa: PTH112
+        inside = _pictures_below(path, recursive) if os.path.isdir(path) else []  # noqa: PTH112
         found.extend(inside or [path])
     return found
 
@@ -152,14 +152,14 @@ def prepared(
     return square_pixels(open_image(2 * size), size)
 
 
-def _pictures_below(folder: Path) -> list[Path]:
+def _pictures_below(folder: Path, recursive: bool) -> list[Path]:
     found: list[Path] = []
 
     def unreadable(error: OSError) -> None:
         found.append(Path(error.filename))
 
     for parent, folders, files in os.walk(folder, onerror=unreadable):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        folders[:] = sorted(name for name in folders if recursive and not name.startswith("."))
         found.extend(
             Path(parent, name)
             for name in sorted(files)
