@@ -31,13 +31,14 @@ MAY_IMPORT = {
 }
 MAY_IMPORT["metadata"] = {"errors", "prediction", "lock"} | GROUND
 MAY_IMPORT["fusing"] = {"errors", "prediction"} | GROUND
-MAY_IMPORT["extract"] = EVERYWHERE | GROUND | {"data", "encoders"}
+MAY_IMPORT["extract"] = EVERYWHERE | GROUND | {"data", "encoders", "lock"}
 MAY_IMPORT["model"] = EVERYWHERE | GROUND | set(ROAD)
 MAY_IMPORT["pull"] = MAY_IMPORT["choosing"] = MAY_IMPORT["model"] | {"model"}
 MAY_IMPORT["locator"] = MAY_IMPORT["choosing"] | {"choosing"}
+MAY_IMPORT["batch"] = MAY_IMPORT["locator"] | {"locator", "lock", "output"}
 MAY_IMPORT["evaluation"] = MAY_IMPORT["locator"] | {"locator", "data", "output"}
-MAY_IMPORT["figures"] = {"errors", "prediction", "earth", "output", "maps", "evaluation"}
-MAY_IMPORT["training"] = MAY_IMPORT["evaluation"] | {"evaluation", "extract"}
+MAY_IMPORT["figures"] = {"errors", "prediction", "earth", "images", "output", "maps", "evaluation"}
+MAY_IMPORT["training"] = MAY_IMPORT["evaluation"] | {"evaluation", "extract", "lock"}
 MAY_IMPORT["demo"] = MAY_IMPORT["locator"] | {"locator", "data"} | PICTURES_OF_ANSWERS
 MAY_IMPORT["precision"] = MAY_IMPORT["model"] | {"model"}
 MAY_IMPORT["locator"] |= {"precision"}

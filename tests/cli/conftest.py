@@ -24,10 +24,10 @@ class FakeGeolocator:
             raise ModelNotFoundError(f"{name}: no such model. The models are: orbit.")
         return cls()
 
-    def locate(self, paths, *, decode, top_k, progress, **options):
+    def locate(self, paths, *, decode, top_k, progress, start=0, **options):
         self.asked.append(options)
         candidates = (Candidate(43.0, 5.0, 0.4, "12c9"), Candidate(42.0, 4.0, 0.2, "12b1"))[:top_k]
-        for number, path in enumerate(paths, start=1):
+        for number, path in enumerate(paths[start:], start=start + 1):
             try:
                 open_picture(path)
             except PictureError as error:

@@ -22,6 +22,18 @@ def folder(tmp_path):
     return tmp_path
 
 
+@pytest.fixture
+def gps_photo():
+    """Writes a photo taken in Paris."""
+
+    def write(path):
+        exif = Image.Exif()
+        exif[0x8825] = {1: "N", 2: (48.0, 51.0, 30.0), 3: "E", 4: (2.0, 17.0, 40.0)}
+        Image.new("RGB", (8, 8), "blue").save(path, exif=exif)
+
+    return write
+
+
 def test_the_table_names_estimate_model_and_limits(locate, folder):
     status, out, err = locate(folder)
     assert status == 0
@@ -55,40 +67,132 @@ def test_the_table_names_refusals_on_stderr(locate, folder):
     status, out, err = locate(folder)
     assert status == 1
     assert "refused" in out
-    assert "bad.jpg: a web page" in err
+    assert err.startswith("refused  1  a web page, not a picture")
+    assert "bad.jpg\n" in err
     assert "1 of 3 pictures refused" in err
 
 
-def test_files_hold_what_stdout_would(locate, folder, tmp_path):
-    for kind in ("jsonl", "csv", "geojson", "table"):
-        target = tmp_path / f"out.{kind}"
-        status, out, _ = locate(folder, "--format", kind, "--output", target)
+def test_the_ending_of_the_output_says_its_format(locate, folder):
+    for kind in ("jsonl", "csv", "geojson", "kml", "parquet", "txt"):
+        status, out, _ = locate(folder, "--output", folder / f"out.{kind}")
         assert (status, out) == (0, "")
-    assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 2
-    assert len(list(csv.DictReader((tmp_path / "out.csv").open()))) == 2
-    features = json.loads((tmp_path / "out.geojson").read_text())["features"]
+    assert len((folder / "out.jsonl").read_text().splitlines()) == 2
+    assert len(list(csv.DictReader((folder / "out.csv").open()))) == 2
+    features = json.loads((folder / "out.geojson").read_text())["features"]
     assert features[0]["geometry"]["coordinates"] == [5.2, 43.1]
-    assert "Estimate" in (tmp_path / "out.table").read_text()
+    assert "<Placemark>" in (folder / "out.kml").read_text()
+    assert (folder / "out.parquet").read_bytes()[:4] == b"PAR1"
+    assert "Estimate" in (folder / "out.txt").read_text()
+    assert locate(folder, "--output", folder / "answers", "--format", "csv")[0] == 0
+    assert (folder / "answers").read_text() == (folder / "out.csv").read_text()
 
 
-def test_an_output_that_cannot_be_written_is_said_at_once(locate, folder, tmp_path):
-    status, _, err = locate(folder, "--output", tmp_path / "no" / "out.txt")
+def test_an_ending_that_says_nothing_is_asked_about(locate, folder):
+    status, _, err = locate(folder, "--output", folder / "out.xls")
     assert status == 2
-    assert err.startswith(f"graticule: {tmp_path}/no/out.txt: can't be written")
+    assert ".jsonl" in err
+    assert "--format" in err
+
+
+@pytest.mark.parametrize("name", ["out.txt", "out.jsonl", "out.parquet"])
+def test_an_output_that_cannot_be_written_is_said_at_once(locate, folder, tmp_path, name):
+    status, _, err = locate(folder, "--output", tmp_path / "no" / name)
+    assert status == 2
+    assert err.startswith(f"graticule: {tmp_path}/no/{name}: can't be written")
+
+
+@pytest.mark.parametrize(
+    "wants", [("--contact-sheet", "c.html"), ("--retry-refused",), ("--format", "parquet")]
+)
+def test_what_wants_an_output_says_so(locate, folder, wants):
+    status, _, err = locate(folder, *wants)
+    assert status == 2
+    assert "--output" in err
+
+
+def test_a_batch_says_at_its_end_what_came_of_it(locate, folder):
+    for number in range(5):
+        (folder / f"bad{number}.jpg").write_text("<html>")
+    (folder / "empty.jpg").touch()
+    output = folder / "out.jsonl"
+    status, out, err = locate(folder, "--output", output)
+    assert (status, out) == (1, "")
+    lines = err.splitlines()
+    assert lines[0].startswith("refused  5  a web page")
+    assert lines[0].endswith("bad2.jpg and 2 more")
+    assert lines[1].startswith("refused  1  ")
+    assert lines[2] == "graticule: 6 of 8 pictures refused"
+    assert lines[3].startswith("graticule: 2 answered; 0:00:0")
+    assert lines[4] == f"graticule: next: graticule review {output}, then graticule write {output}"
+
+
+def test_pictures_with_gps_are_left_out_if_that_is_asked_for(locate, folder, gps_photo):
+    gps_photo(folder / "c.jpg")
+    _, _, err = locate(folder, "--output", folder / "out.jsonl", "--skip-located")
+    assert "2 answered, 1 left out, they have GPS" in err
+    paths = [json.loads(line)["path"] for line in (folder / "out.jsonl").read_text().splitlines()]
+    assert paths == [str(folder / "a.png"), str(folder / "b.png")]
+    locate(folder, "--output", folder / "out.jsonl")
+    assert len((folder / "out.jsonl").read_text().splitlines()) == 3
+
+
+def test_folders_are_walked_to_the_bottom_unless_told_otherwise(locate, folder):
+    (folder / "deeper").mkdir()
+    (folder / "a.png").rename(folder / "deeper" / "a.png")
+    assert len(locate(folder, "--recursive", "--format", "jsonl")[1].splitlines()) == 2
+    assert len(locate(folder, "--no-recursive", "--format", "jsonl")[1].splitlines()) == 1
+
+
+def test_estimates_have_places_by_name(locate, folder):
+    _, out, _ = locate(folder / "a.png", "--format", "jsonl")
+    assert json.loads(out)["place"]["country"] == "FR"
+    _, out, _ = locate(folder / "a.png", "--format", "jsonl", "--language", "de")
+    assert json.loads(out)["place"]["country_name"] == "Frankreich"
+    _, out, _ = locate(folder / "a.png", "--format", "jsonl", "--no-places")
+    assert "place" not in json.loads(out)
+    assert "France" in " ".join(locate(folder / "a.png")[1].split())
+    assert (
+        "Place" not in locate(folder / "a.png", "--no-places")[1].replace("Places", "").split("Candidates")[0]
+    )
+
+
+def test_a_contact_sheet_lies_where_it_is_wanted(locate, folder):
+    _, _, err = locate(folder, "--output", folder / "out.csv", "--contact-sheet", folder / "sheet.html")
+    assert f"contact sheet: {folder / 'sheet.html'}\n" in err
+    assert (folder / "sheet.html").read_text().count("<figure") == 2
+
+
+def test_interrupted_it_says_how_to_go_on(locate, folder, locator, monkeypatch):
+    def interrupted(self, paths, **options):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(locator.Geolocator, "locate", interrupted)
+        status, _, err = locate(folder, "--output", folder / "out.csv")
+    assert status == 130
+    assert f"kept in {folder / 'out.csv.part'}: the same command goes on" in err
+    assert not (folder / "out.csv").exists()
+    assert locate(folder, "--output", folder / "out.csv")[0] == 0
+    assert {path.name for path in folder.iterdir()} == {"a.png", "b.png", "out.csv"}
 
 
 def test_without_a_model_it_says_what_orbit_is_for_and_how_to_get_another(run, folder, tmp_path, monkeypatch):
     monkeypatch.setenv("GRATICULE_MODELS", str(tmp_path))
     status, out, err = run("locate", folder)
     assert (status, out) == (2, "")
-    for said in ("from above", "300 to 1200 km wide", "--model orbit", "graticule models pull geoclip"):
+    for said in (
+        "from above",
+        "300 to 1200 km wide",
+        "The model orbit is here",
+        "graticule models pull geoclip",
+    ):
         assert said in err
     assert len(err.splitlines()) == 1
 
 
 def test_without_a_model_geoclip_answers_once_it_is_installed(run, folder, tmp_path, monkeypatch, locator):
     (tmp_path / "geoclip").mkdir()
-    (tmp_path / "geoclip" / "manifest.json").write_text("{}")
+    (tmp_path / "geoclip" / "manifest.json").write_text('{"format": 1, "files": {}}')
     monkeypatch.setenv("GRATICULE_MODELS", str(tmp_path))
     asked = []
     monkeypatch.setattr(
@@ -110,7 +214,7 @@ def test_a_missing_model_is_one_line_and_exit_2(run, folder):
         (["--decode", "guess"], "--decode"),
         (["--frobnicate"], "--frobnicate"),
         (["--top-k", "0"], "--top-k"),
-        (["--format", "kml"], "--format"),
+        (["--format", "xls"], "--format"),
     ],
 )
 def test_a_wrong_flag_is_named(locate, folder, arguments, named):

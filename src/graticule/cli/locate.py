@@ -12,6 +12,7 @@ from graticule.cli.options import CHOOSING, RewardFolder
 __all__ = ["locate"]
 
 SAMPLING = "Sampling"
+BATCH = "Many pictures"
 
 
 def locate(
@@ -110,11 +111,51 @@ def locate(
         ),
     ] = "float32",
     format: Annotated[
-        Literal["table", "jsonl", "csv", "geojson"], typer.Option(help="What is written.")
-    ] = "table",
-    output: Annotated[
-        Path | None, typer.Option(metavar="FILE", dir_okay=False, help="Write here, whole or not at all.")
+        Literal["table", "jsonl", "csv", "geojson", "kml", "parquet"] | None,
+        typer.Option(help="What is written; else what the ending of --output says, and a table without it."),
     ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            dir_okay=False,
+            help="Write here, whole or not at all: .jsonl, .csv, .geojson, .kml or .parquet. Stopped, it goes on where "
+            "it was.",
+        ),
+    ] = None,
+    contact_sheet: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.html",
+            dir_okay=False,
+            help="Draw small copies with their estimates.",
+            rich_help_panel=BATCH,
+        ),
+    ] = None,
+    recursive: Annotated[
+        bool,
+        typer.Option(
+            help="Walk folders to the bottom; names that begin with a dot are passed over, links to folders not "
+            "followed.",
+            rich_help_panel=BATCH,
+        ),
+    ] = True,
+    skip_located: Annotated[
+        bool,
+        typer.Option("--skip-located", help="Leave out pictures that have GPS.", rich_help_panel=BATCH),
+    ] = False,
+    retry_refused: Annotated[
+        bool,
+        typer.Option(
+            "--retry-refused",
+            help="Going on with a run that was stopped, ask again about what it refused.",
+            rich_help_panel=BATCH,
+        ),
+    ] = False,
+    language: Annotated[
+        str, typer.Option(metavar="CODE", help="Of the names of places: en, de, pt-BR ...")
+    ] = "en",
+    no_places: Annotated[bool, typer.Option("--no-places", help="Name no places.")] = False,
 ) -> None:
     """Estimate where pictures were taken, and how sure the estimate is.
 
@@ -136,38 +177,80 @@ def locate(
             "--samples, --temperature, --top-p, --distinct and --seed want --decode sample"
         )
 
-    from graticule.cli.present import Tally, present
+    kind = _kind(format, output)
+    if output is None and (contact_sheet is not None or retry_refused or kind == "parquet"):
+        raise typer.BadParameter("--contact-sheet, --retry-refused and --format parquet want --output FILE")
+    if kind == "table" and (contact_sheet is not None or retry_refused):
+        raise typer.BadParameter(
+            "--contact-sheet and --retry-refused want an --output for machines, not a table"
+        )
+
+    from graticule.batch.pictures import listed, without_gps
+    from graticule.batch.run import Batch, model_digest
+    from graticule.cli.present import present_batch, present_stream, present_table
     from graticule.cli.progress import progress
     from graticule.decoding.judge.config import JudgeConfig, what_leaves
     from graticule.decoding.sample import Sampling
+    from graticule.earth.places import Places
     from graticule.images.batches import walk
     from graticule.locator import Geolocator
     from graticule.store import default_model
 
-    geolocator = Geolocator.load(model or default_model(), precision=precision)
+    model = model or default_model()
+    geolocator = Geolocator.load(model, precision=precision)
     asked = None
     if judge is not None and judge_model is not None:
         asked = JudgeConfig(url=judge, model=judge_model, mode=judge_mode, api_key_env=judge_key)
         typer.echo(f"graticule: {what_leaves(asked)}", err=True)
     drawn = Sampling(count=samples, temperature=temperature, top_p=top_p, distinct=distinct, seed=seed)
-    pictures = walk(paths)
-    tally = Tally()
-    with progress("Locating", total=len(pictures), quiet=format != "table" and output is None) as advance:
-        results = geolocator.locate(
-            pictures,
-            decode=drawn if decode == "sample" else decode,
-            select=select,
-            reward=reward,
-            judge=asked,
-            top_k=top_k,
-            within=within or None,
-            min_confidence=min_confidence,
-            confidence_km=radius,
-            progress=advance,
+    pictures = walk(paths, recursive=recursive)
+    skipped = 0
+    if skip_located:
+        with progress("Reading GPS", total=len(pictures)) as advance:
+            asked_about = without_gps(pictures, progress=advance)
+        pictures, skipped = asked_about, len(pictures) - len(asked_about)
+    batch = Batch(
+        geolocator,
+        listed(pictures),
+        options={
+            "decode": drawn if decode == "sample" else decode,
+            "select": select,
+            "reward": reward,
+            "judge": asked,
+            "top_k": top_k,
+            "within": within or None,
+            "min_confidence": min_confidence,
+            "confidence_km": radius,
+        },
+        settings={"precision": precision, "language": None if no_places else language},
+        places=None if no_places else Places.load(language),
+        model_digest=model_digest(model),
+    )
+    if kind == "table":
+        summary = present_table(batch, output, purpose=geolocator.purpose)
+    elif output is None:
+        summary = present_stream(batch, kind)
+    else:
+        summary = present_batch(
+            batch, output, kind, sheet=contact_sheet, skipped=skipped, retry_refused=retry_refused
         )
-        show = present(
-            tally(results), format, output=output, model=geolocator.name, purpose=geolocator.purpose
+    raise typer.Exit(1 if summary.refused else 0)
+
+
+def _kind(format: str | None, output: Path | None) -> str:
+    """The format that is asked for, or else that of the output's ending.
+
+    Raises:
+        typer.BadParameter: the ending says nothing.
+    """
+    if format is not None or output is None:
+        return format or "table"
+
+    from graticule.output import ENDINGS
+
+    found = ENDINGS.get(output.suffix.lower())
+    if found is None:
+        raise typer.BadParameter(
+            f"--output {output}: the ending is none of {', '.join(ENDINGS)}; rename it, or say --format"
         )
-    show()
-    tally.report(in_output=format != "table")
-    raise typer.Exit(1 if tally.refusals else 0)
+    return found

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Final
 
 from rich.console import Console, RenderableType
 from rich.text import Text
 
+from graticule.batch.records import place_names, records_of
+from graticule.batch.run import Batch, journal_of, run_batch
+from graticule.batch.summary import Summary
+from graticule.cli.progress import progress
 from graticule.output import (
     WRITERS,
     atomic_text,
@@ -18,78 +25,80 @@ from graticule.output import (
     region_warnings,
     results_table,
 )
-from graticule.prediction import Prediction, Refusal, Result
+from graticule.prediction import Prediction, Result
 
-__all__ = ["Tally", "present", "show_table"]
+__all__ = ["present_batch", "present_stream", "present_table", "show_table"]
 
-_NAMED_REFUSALS: Final = 20
 _FILE_WIDTH: Final = 120
 
 
-class Tally:
-    """Lets results through and remembers the refusals, and how many answers a selector left to the model."""
-
-    def __init__(self) -> None:
-        self.answered = self.fallbacks = self.tokens = 0
-        self.refusals: list[Refusal] = []
-
-    def __call__(self, results: Iterable[Result]) -> Iterator[Result]:
-        """The same results, counted."""
-        for result in results:
-            if isinstance(result, Refusal):
-                self.refusals.append(result)
-            else:
-                self.answered += 1
-                if result.selection is not None:
-                    self.fallbacks += result.selection.fallback is not None
-                    self.tokens += result.selection.tokens
-            yield result
-
-    def report(self, *, in_output: bool) -> None:
-        """Say on stderr what was refused, and what a selector did not answer.
-
-        Args:
-            in_output: The output holds every reason already: the count is enough.
-        """
-        if self.tokens:
-            print(f"graticule: the judge's server counted {self.tokens:,} tokens", file=sys.stderr)
-        if self.fallbacks:
-            print(
-                f"graticule: {self.fallbacks} of {self.answered} answers are the model's own: the selector gave none",
-                file=sys.stderr,
-            )
-        if not self.refusals:
-            return
-        if not in_output:
-            for refusal in self.refusals[:_NAMED_REFUSALS]:
-                print(f"refused  {refusal.error}", file=sys.stderr)
-            if len(self.refusals) > _NAMED_REFUSALS:
-                print(f"refused  and {len(self.refusals) - _NAMED_REFUSALS} more", file=sys.stderr)
-        total = self.answered + len(self.refusals)
-        print(f"graticule: {len(self.refusals)} of {total} pictures refused", file=sys.stderr)
+def present_table(batch: Batch, output: Path | None, *, purpose: str) -> Summary:
+    """Answer, and show a table for people on the terminal, or write it to a file."""
+    with progress("Locating", total=len(batch.pictures)) as advance:
+        pictures = [picture.path for picture in batch.pictures]
+        results = list(batch.locator.locate(pictures, **batch.options, progress=advance))
+    summary = Summary()
+    for _ in summary(records_of(results, batch.pictures)):
+        pass
+    show_table(*_tables(results, batch, purpose), output=output)
+    if output is None:
+        _say_refusals(summary)
+    _say_counts(summary)
+    return summary
 
 
-def present(
-    results: Iterable[Result], format: str, *, output: Path | None, model: str, purpose: str
-) -> Callable[[], None]:
-    """Write results in a format of `WRITERS` as they come, or gather them for a table.
+def present_stream(batch: Batch, format: str) -> Summary:
+    """Answer to stdout, in a format of `WRITERS`, as answers come."""
+    summary = Summary()
+    WRITERS[format](summary(record for group in batch.groups() for record in group), sys.stdout)
+    _say_counts(summary)
+    return summary
 
-    Returns:
-        What is left to do once the progress bar is gone: printing the table.
+
+def present_batch(
+    batch: Batch, output: Path, format: str, *, sheet: Path | None, skipped: int, retry_refused: bool
+) -> Summary:
+    """Answer into a file, going on where a run was stopped, and say on stderr what came of it.
+
+    Args:
+        batch: what is asked.
+        output: the file.
+        format: as for `graticule.output.write_file`.
+        sheet: where a contact sheet is wanted, if one is.
+        skipped: pictures that were left out because they have GPS.
+        retry_refused: as for `run_batch`.
     """
+    summary, total, began, pages = Summary(), len(batch.pictures), time.monotonic(), list[Path]()
 
-    def write_table(results: Iterable[Result], stream: TextIO) -> None:
-        _print(_tables(list(results), model, purpose), Console(file=stream, width=_FILE_WIDTH))
+    def draw(records: Iterable[dict[str, object]]) -> None:
+        if sheet is not None:
+            from graticule.figures.contact_sheet import write_contact_sheet
 
-    if output is not None:
-        with atomic_text(output) as stream:
-            WRITERS.get(format, write_table)(results, stream)
-    elif format in WRITERS:
-        WRITERS[format](results, sys.stdout)
-    else:
-        tables = _tables(list(results), model, purpose)
-        return lambda: _print(tables, Console())
-    return lambda: None
+            with progress("Contact sheet", total=total) as advance:
+                pages.extend(write_contact_sheet(records, sheet, total=total, progress=advance))
+
+    try:
+        with progress("Locating", total=total) as advance:
+            run_batch(
+                batch,
+                output,
+                format,
+                retry_refused=retry_refused,
+                through=summary,
+                then=draw,
+                report=lambda line: _say("graticule:", line),
+                progress=advance,
+            )
+    except KeyboardInterrupt:
+        if journal_of(output).exists():
+            _say(
+                "graticule:",
+                f"stopped; what is done is kept in {journal_of(output)}: the same command goes on",
+            )
+        raise
+    took = timedelta(seconds=round(time.monotonic() - began))
+    _say_batch(summary, output, format, skipped=skipped, took=took, pages=pages)
+    return summary
 
 
 def show_table(*tables: RenderableType, output: Path | None = None) -> None:
@@ -101,8 +110,12 @@ def show_table(*tables: RenderableType, output: Path | None = None) -> None:
             _print(tables, Console(file=stream, width=_FILE_WIDTH))
 
 
-def _tables(results: list[Result], model: str, purpose: str) -> list[RenderableType]:
-    tables: list[RenderableType] = [results_table(results, model=model, purpose=purpose)]
+def _tables(results: list[Result], batch: Batch, purpose: str) -> list[RenderableType]:
+    names = place_names(results, batch.places)
+    places = {results[number].path: str(place) for number, place in names.items()} if batch.places else None
+    tables: list[RenderableType] = [
+        results_table(results, model=batch.locator.name, purpose=purpose, places=places)
+    ]
     if warnings := region_warnings(results) + fallback_warnings(results):
         tables.append(Text("\n".join(warnings), style="yellow"))
     if len(results) == 1 and isinstance(results[0], Prediction):
@@ -115,3 +128,47 @@ def _print(tables: Iterable[RenderableType], console: Console) -> None:
         if number:
             console.print()
         console.print(table)
+
+
+def _say_batch(
+    summary: Summary, output: Path, format: str, *, skipped: int, took: timedelta, pages: list[Path]
+) -> None:
+    """What came of a batch, why pictures were refused, where things are and what may be done with them."""
+    _say_refusals(summary)
+    _say_counts(summary)
+    sure = f"{summary.answered:,} answered" + (
+        f" ({summary.not_sure:,} not sure)" if summary.not_sure else ""
+    )
+    left = f", {skipped:,} left out, they have GPS" if skipped else ""
+    rate = f", {summary.pictures / took.total_seconds():,.1f} pictures/s" if took else ""
+    _say("graticule:", f"{sure}{left}; {took}{rate}; {output}")
+    if pages:
+        _say(
+            "graticule:", f"contact sheet: {pages[0]}" + (f" and {len(pages) - 1} more" if pages[1:] else "")
+        )
+    if format == "jsonl" and summary.answered:
+        _say("graticule:", f"next: graticule review {output}, then graticule write {output}")
+
+
+def _say_refusals(summary: Summary) -> None:
+    for line in summary.refusals():
+        _say("refused ", line)
+
+
+def _say_counts(summary: Summary) -> None:
+    """What a judge cost, what a selector did not answer, and how much was refused."""
+    if summary.tokens:
+        _say("graticule:", f"the judge's server counted {summary.tokens:,} tokens")
+    if summary.fallbacks:
+        told = (
+            f"{summary.fallbacks} of {summary.answered} answers are the model's own: the selector gave none"
+        )
+        _say("graticule:", told)
+    if summary.refused:
+        _say("graticule:", f"{summary.refused} of {summary.pictures} pictures refused")
+
+
+def _say(who: str, what: str) -> None:
+    # A log that can't be written to must not end a night's work.
+    with suppress(OSError):
+        print(f"{who} {what}", file=sys.stderr)

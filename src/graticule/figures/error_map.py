@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from html import escape
 from typing import Final
 
 import numpy as np
@@ -27,6 +28,7 @@ def error_map(
     distance_km: NDArray[np.float64],
     *,
     ways: Sequence[tuple[tuple[float, float], tuple[float, float]]] = (),
+    label: str = "World map: a dot for each picture, coloured by how far off its answer is",
 ) -> str:
     """An SVG element; dots have the classes `e0` (near) to `e4` (far), land is `land`, ways are `way`.
 
@@ -36,6 +38,7 @@ def error_map(
         truth: (N, 2) degrees, where the pictures were taken.
         distance_km: (N,) how far off their answers are.
         ways: From where to where lines are drawn, in degrees.
+        label: What the map shows, for those who can't see it.
     """
     step = -(-len(truth) // _MOST) or 1
     x, y = _place(truth[::step])
@@ -47,8 +50,8 @@ def error_map(
     )
     lines = "".join(f'<path class="way" d="{_way(*way)}"/>' for way in ways)
     return (
-        f'<svg class="map" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="World map: a dot for each picture, '
-        f'coloured by how far off its answer is"><path class="land" d="{_land()}"/>{lines}{dots}</svg>'
+        f'<svg class="map" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(label)}">'
+        f'<path class="land" d="{_land()}"/>{lines}{dots}</svg>'
     )
 
 

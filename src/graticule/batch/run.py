@@ -1,0 +1,230 @@
+"""A batch: pictures in, one file of results out; killed anywhere and run again, it goes on.
+
+The results are the same to the bit as those of a run that was never stopped, on the same machine.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from itertools import groupby, islice
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from graticule.batch.journal import Journal
+from graticule.batch.pictures import Listed, digest_of
+from graticule.batch.records import Gazetteer, records_of
+from graticule.errors import InputError
+from graticule.lock import locked
+from graticule.output import write_file
+from graticule.output.files import is_stream, sweep_for
+from graticule.output.record import Record
+from graticule.prediction import Result
+from graticule.store import ModelFolder
+
+__all__ = ["Batch", "Locator", "journal_of", "model_digest", "run_batch"]
+
+GROUP: Final = 64
+"""Pictures encoded together, and written together."""
+
+
+class Locator(Protocol):
+    """What answers, such as `graticule.locator.Geolocator`."""
+
+    @property
+    def name(self) -> str:
+        """The model's."""
+
+    def locate(self, pictures: Any, **options: Any) -> Iterator[Result]:
+        """As `Geolocator.locate`."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What is asked of which pictures."""
+
+    locator: Locator
+    pictures: Sequence[Listed]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """What `Geolocator.locate` takes beside pictures."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """What else answers depend on, as plain JSON values: a run that goes on must have the same."""
+    places: Gazetteer | None = None
+    model_digest: str | None = None
+
+    def groups(
+        self,
+        start: int = 0,
+        stop: int | None = None,
+        *,
+        progress: Callable[[int, int], None] = lambda done, total: None,
+    ) -> Iterator[list[Record]]:
+        """The records of the pictures from `start` to before `stop`, by groups that were computed together."""
+        pictures = self.pictures[:stop]
+        results = self.locator.locate(
+            [picture.path for picture in pictures],
+            **self.options,
+            start=start,
+            batch_size=GROUP,
+            progress=lambda done, _: progress(done, len(self.pictures)),
+        )
+        while found := list(islice(results, GROUP)):
+            yield records_of(
+                found,
+                pictures[start : start + len(found)],
+                places=self.places,
+                model_digest=self.model_digest,
+            )
+            start += len(found)
+
+    def told(self) -> dict[str, Any]:
+        """What the answers depend on, as plain JSON values."""
+        return {
+            "format": 1,
+            "graticule": _version(),
+            "model": self.locator.name,
+            "model_digest": self.model_digest,
+            **{name: _plain(value) for name, value in (*self.options.items(), *self.settings.items())},
+            "pictures": len(self.pictures),
+            "list": digest_of(self.pictures),
+        }
+
+
+def run_batch(
+    batch: Batch,
+    output: Path,
+    format: str,
+    *,
+    retry_refused: bool = False,
+    through: Callable[[Iterable[Record]], Iterable[Record]] = lambda records: records,
+    then: Callable[[Iterable[Record]], object] = lambda records: None,
+    report: Callable[[str], None] = lambda line: None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> None:
+    """Answer a batch into a file. What was done by a run that was stopped is not done again.
+
+    Args:
+        batch: what is asked.
+        output: the file; it appears when all is done. A pipe or device is written to as answers come.
+        format: as for `write_file`.
+        retry_refused: of a run that was stopped, ask again about the pictures it refused.
+        through: is given the records on their way to the output, and lets them through.
+        then: is given them once more when the output is there; not of a pipe or device.
+        report: told in a line what is gone on with.
+        progress: told (done, total).
+
+    Raises:
+        ConfigError: the run that was stopped had another model, other options or other pictures.
+        InputError: the output can't be written, or holds what a person wrote; another run is writing it.
+    """
+    if is_stream(output):
+        write_file(through(_each(batch.groups(progress=progress))), output, format)
+        return
+    total = len(batch.pictures)
+    with (
+        _alone(output),
+        Journal.open(journal_of(output), batch.told(), group=GROUP, total=total) as journal,
+    ):
+        if journal.count:
+            report(f"continuing: {journal.count:,} of {total:,} are done")
+            progress(journal.count, total)
+        if retry_refused:
+            journal.revise(lambda records: _retried(batch, records))
+        if journal.count < total:
+            for group in batch.groups(journal.count, progress=progress):
+                journal.add(group)
+        write_file(through(journal.records()), output, format)
+        then(journal.records())
+        journal.remove()
+
+
+def journal_of(output: Path) -> Path:
+    """Where a batch keeps what it has done until the output appears: beside it."""
+    target = Path(os.path.realpath(output))
+    return target.with_name(f"{target.name}.part")
+
+
+def model_digest(name_or_folder: str | Path) -> str:
+    """What tells a model's files from all others.
+
+    Raises:
+        ModelNotFoundError: there is no such model.
+        ModelFormatError: it is damaged.
+    """
+    digests = ModelFolder.find(name_or_folder).digests
+    return hashlib.sha256(json.dumps(dict(digests), sort_keys=True).encode()).hexdigest()
+
+
+def _each(groups: Iterable[list[Record]]) -> Iterator[Record]:
+    return (record for group in groups for record in group)
+
+
+def _retried(batch: Batch, records: Iterator[Record]) -> Iterator[Record]:
+    """The same records, but what was refused is asked about again."""
+    numbered = enumerate(records)
+    for refused, run in groupby(numbered, key=lambda item: "error" in item[1]):
+        if not refused:
+            yield from (record for _, record in run)
+            continue
+        numbers = [number for number, _ in run]
+        yield from _each(batch.groups(numbers[0], numbers[-1] + 1))
+
+
+@contextmanager
+def _alone(output: Path) -> Iterator[None]:
+    """Be the only run that writes to an output, and sweep what killed ones left.
+
+    Raises:
+        InputError: it can't be written, or must not be.
+    """
+    target = Path(os.path.realpath(output))
+    if target.is_dir():
+        raise InputError(f"{output}: is a folder. Give the name of a file in it.")
+    if not target.parent.is_dir():
+        raise InputError(f"{output}: can't be written (no such folder). Check its folder.")
+    with locked(target.parent, f".{target.name}.lock"):
+        sweep_for(target)
+        sweep_for(journal_of(target))
+        if _reviewed(target):
+            raise InputError(
+                f"{output}: holds what a person said of its answers. Name another output, or move this one away."
+            )
+        yield
+
+
+def _reviewed(target: Path) -> bool:
+    """Whether there are results at a path with a review among them."""
+    if not target.exists():
+        return False
+    with target.open("rb") as lines:
+        return any(b'"review": {' in line or b'"review":{' in line for line in lines)
+
+
+def _version() -> str | None:
+    try:
+        return version("graticule")
+    except PackageNotFoundError:
+        return None
+
+
+def _plain(value: Any) -> Any:
+    """An option as plain JSON values; of a reward model or a file with a region, the content counts too."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {name: _plain(part) for name, part in dataclasses.asdict(value).items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    if isinstance(value, Path):
+        return _with_digest(value / "manifest.json")
+    if isinstance(value, str) and value.lower().endswith((".geojson", ".json")):
+        return _with_digest(Path(value))
+    return value
+
+
+def _with_digest(path: Path) -> list[str | None]:
+    return [str(path), hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None]
