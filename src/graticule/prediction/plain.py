@@ -6,7 +6,7 @@ from typing import Any
 
 from graticule.prediction.answer import Candidate, Refusal, Result
 
-__all__ = ["feature", "to_dict"]
+__all__ = ["feature", "feature_of", "to_dict"]
 
 
 def to_dict(result: Result) -> dict[str, Any]:
@@ -52,8 +52,13 @@ def feature(result: Result) -> dict[str, Any]:
 
     A refusal, and an answer that is not sure, have no point.
     """
-    properties = to_dict(result)
-    if isinstance(result, Refusal) or result.not_sure is not None:
+    return feature_of(to_dict(result))
+
+
+def feature_of(described: dict[str, Any]) -> dict[str, Any]:
+    """`feature`, of what `to_dict` made of a result, with whatever was added to it."""
+    properties = dict(described)
+    if "latitude" not in properties:
         return {"type": "Feature", "geometry": None, "properties": properties}
     place = {
         "type": "Point",
