@@ -1,5 +1,8 @@
 """Models of other parts than Orbit's: here one that knows coordinates alone, as GeoCLIP does, and no GeoToken."""
 
+import hashlib
+import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -10,12 +13,14 @@ from graticule.alignment.geoclip import GeoClipAlignment, GeoClipAlignmentConfig
 from graticule.decoding.beam import beam
 from graticule.earth.regions import parse_region
 from graticule.encoders.orbit import OrbitEncoder, OrbitEncoderConfig
-from graticule.errors import ConfigError, InputError
+from graticule.errors import ConfigError, InputError, ModelFormatError
 from graticule.evaluation.report import evaluate, judge_features
+from graticule.extract.encoder import find_encoder
 from graticule.locator import Geolocator
 from graticule.model import Model, ModelConfig
 from graticule.prediction import Prediction
 from graticule.retrieval.gallery import Gallery
+from graticule.store import ModelFolder, add_texts, write_manifest
 from graticule.tokens.gallery import GalleryCellModelConfig
 
 ROWS = 60
@@ -61,7 +66,8 @@ def test_a_round_trip_without_geotoken(places_model, tmp_path):
     places_model.save(tmp_path / "places", card="A card.", packing=packing)
     assert not (tmp_path / "places" / "geotoken.safetensors").exists()
     again = Model.open(tmp_path / "places")
-    assert again.config == places_model.config
+    assert again.config.encoder_digest == find_encoder(str(tmp_path / "places")).digest
+    assert again.config.model_copy(update={"encoder_digest": None}) == places_model.config
     assert again.geotoken is None
     for part in ("encoder", "alignment"):
         before, after = getattr(places_model, part).state_dict(), getattr(again, part).state_dict()
@@ -75,8 +81,50 @@ def test_a_model_that_a_geolocator_holds_can_be_saved(name, request, views_folde
     model = request.getfixturevalue(name)
     Geolocator(model).model.save(tmp_path / "held", card="A card.", packing={"gallery": "float32"})
     again = Model.open(tmp_path / "held")
-    assert again.config == model.config
+    # Weights may be stored in other digits: what its features were made with is remembered.
+    digests = {name: getattr(again.config, name) for name in ("encoder_digest", "features_digest")}
+    assert model.config.encoder_digest in {None, *digests.values()}
+    assert again.config == model.config.model_copy(update=digests)
     assert again.encoder.state_dict().keys() == model.encoder.state_dict().keys()
+
+
+def test_the_encoder_of_another_model_is_refused_even_under_a_true_manifest(places_model, tmp_path):
+    other = replace(places_model, encoder=OrbitEncoder(places_model.config.encoder))
+    for name, model in {"mine": places_model, "other": other}.items():
+        model.save(tmp_path / name, card="A card.")
+    mine, its = tmp_path / "mine", tmp_path / "other" / "encoder.safetensors"
+    shutil.copy(its, mine / its.name)
+    digests = {**ModelFolder(mine).digests, its.name: hashlib.sha256(its.read_bytes()).hexdigest()}
+    write_manifest(mine, digests)
+    with pytest.raises(
+        ModelFormatError, match=r"mine: encoder.safetensors is not the encoder that config.json"
+    ):
+        Model.open(mine)
+
+
+def test_a_folder_of_an_earlier_version_says_nothing_of_its_encoder_and_opens(places_model, tmp_path):
+    places_model.save(tmp_path, card="A card.")
+    config = json.loads((tmp_path / "config.json").read_text())
+    known = config.pop("encoder_digest")
+    assert config.pop("features_digest") is None
+    add_texts(tmp_path, {"config.json": json.dumps(config)})
+    assert Model.open(tmp_path).config.encoder_digest == known
+
+
+def test_features_are_taken_of_the_encoder_as_it_is_stored_and_as_it_was_learned_from(places_model, tmp_path):
+    before = "12" * 32
+    config = places_model.config.model_copy(update={"encoder_digest": before})
+    replace(places_model, config=config).save(tmp_path, card="A card.")
+    model = Model.open(tmp_path)
+    assert model.config.features_digest == before != model.config.encoder_digest
+    for digest in (before, model.config.encoder_digest):
+        model.check_features("here", digest)
+    with pytest.raises(
+        ConfigError, match=r"here: features of the encoder 343434343434, but places takes those of 12"
+    ):
+        model.check_features("here", "34" * 32)
+    # What was never stored knows of no digest, and takes what has the right width.
+    places_model.check_features("here", "34" * 32)
 
 
 def test_a_query_brings_no_neighbours(places_model, pixels):

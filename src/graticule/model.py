@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol, TypeVar
@@ -15,12 +15,13 @@ from graticule.alignment.contract import ImageLocationAlignment
 from graticule.decoding.calibration import Calibration
 from graticule.decoding.select.fusion import Fusion
 from graticule.earth.cells import TokenScheme
-from graticule.encoders.contract import ImageEncoder
-from graticule.errors import ModelFormatError
+from graticule.encoders.contract import ImageEncoder, encoder_digest
+from graticule.errors import ConfigError, ModelFormatError
 from graticule.registry import ALIGNMENTS, ENCODERS, INDEXES
 from graticule.retrieval.exact import ExactIndexConfig
 from graticule.retrieval.folder import VECTORS, IndexConfig, index_config, open_gallery, save_gallery
 from graticule.retrieval.gallery import Gallery
+from graticule.retrieval.thumbnails import Thumbnails
 from graticule.store import ModelFolder, Packing, laid_out, restored, save_folder
 from graticule.tokens.assembly import end_to_end, neighbours_of, picture_vectors
 from graticule.tokens.contract import CellModel
@@ -32,6 +33,7 @@ __all__ = ["Model", "ModelConfig", "check_widths"]
 
 SHARD_ROWS = 20_000
 CALIBRATION, FUSION = "calibration.json", "fusion.json"
+THUMBNAILS = "thumbnails.safetensors"
 
 Part = TypeVar("Part")
 
@@ -86,6 +88,11 @@ class ModelConfig(BaseModel):
     gallery_rows: int
     index: Annotated[IndexConfig, PlainValidator(INDEXES.settings)] = ExactIndexConfig()
     """Settings of the registered index that their `kind` names: what finds neighbours in the gallery."""
+    encoder_digest: str | None = None
+    """What tells the encoder apart (`encoders.contract.encoder_digest`); saving and opening a model fill it in."""
+    features_digest: str | None = None
+    """The same of the encoder that made the features which the model learned from, where its weights were stored
+    otherwise than here: a CLIP's, before they were rounded to float16."""
 
     @property
     def neighbours(self) -> int:
@@ -158,6 +165,7 @@ class Model:
         geotoken: the cell model; None where the gallery is.
         calibration: what was learnt of how far its probabilities can be trusted; None if nothing was.
         fusion: how its selectors are weighed against each other; None if that was not fitted.
+        thumbnails: small pictures of the gallery, left on disk; None if it has none.
         extras: further tensors by part name, such as the baselines that `evaluate` compares with.
     """
 
@@ -168,6 +176,7 @@ class Model:
     geotoken: GeoToken | None = None
     calibration: Calibration | None = None
     fusion: Fusion | None = None
+    thumbnails: Thumbnails | None = None
     extras: dict[str, dict[str, Tensor]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -188,6 +197,23 @@ class Model:
     def cell_model_name(self) -> str:
         """What to call it in a report."""
         return "gallery cells" if self.geotoken is None else "GeoToken"
+
+    def check_features(self, of: str, digest: str) -> None:
+        """See that features are of this model's encoder.
+
+        Args:
+            of: what they are, for the message.
+            digest: of the encoder that made them.
+
+        Raises:
+            ConfigError: they are of another.
+        """
+        known = [name for name in (self.config.encoder_digest, self.config.features_digest) if name]
+        if known and digest not in known:
+            raise ConfigError(
+                f"{of}: features of the encoder {digest[:12]}, but {self.config.name} takes those of {known[-1][:12]}: "
+                "they can't be compared. Extract them with the model's encoder, or name the model they are for."
+            )
 
     @torch.inference_mode()
     def query(self, pixels: Tensor) -> Query:
@@ -254,13 +280,14 @@ class Model:
         except ValidationError as error:
             raise ModelFormatError(f"{folder.path / 'config.json'}: {error}") from error
         return cls(
-            config=config,
+            config=config.model_copy(update={"encoder_digest": _encoder_digest(folder, config)}),
             encoder=restored(laid_out(ENCODERS, config.encoder), folder, "encoder"),
             alignment=restored(laid_out(ALIGNMENTS, config.alignment), folder, "alignment"),
             gallery=_gallery(folder, config),
             geotoken=restored(GeoToken(config.geotoken), folder, "geotoken") if config.geotoken else None,
             calibration=_read(folder, CALIBRATION, Calibration.from_json),
             fusion=_read(folder, FUSION, Fusion.from_json),
+            thumbnails=_thumbnails(folder, config),
             extras={
                 name.removesuffix(".safetensors"): folder.tensors(name) for name in folder.names("baseline-")
             },
@@ -276,6 +303,8 @@ class Model:
         """
         parts: dict[str, Any] = {name: part.state_dict() for name, part in self._networks().items()}
         parts |= self.extras
+        if self.thumbnails is not None:
+            parts["thumbnails"] = self.thumbnails.tensors()
         stored: dict[str, Packing] = {"gallery": "int8", **(packing or {})}
         config = self.config.model_copy(update={"index": index_config(self.gallery)})
         written: dict[str, str] = {}
@@ -287,14 +316,41 @@ class Model:
                 stored[f"gallery-{number:05d}"] = stored["gallery"]
         learnt = {CALIBRATION: self.calibration, FUSION: self.fusion}
         texts = {name: part.to_json() for name, part in learnt.items() if part is not None}
+
+        def bound(digests: Mapping[str, str]) -> dict[str, Any]:
+            """The settings with the encoder's digest, which is that of the file just written."""
+            own = _digest_of(self.config.encoder, digests)
+            told = self.config.features_digest or self.config.encoder_digest
+            told = None if told == own else told
+            return config.model_copy(update={"encoder_digest": own, "features_digest": told}).model_dump(
+                mode="json"
+            )
+
         save_folder(
             path,
-            config.model_dump(mode="json"),
+            bound,
             parts,
             packing=stored,
             texts={"MODEL_CARD.md": card, **texts},
             written=written,
         )
+
+
+def _digest_of(encoder: Any, digests: Mapping[str, str]) -> str | None:
+    """What tells an encoder of these settings apart, where one of these files holds its weights."""
+    weights = digests.get("encoder.safetensors")
+    return None if weights is None else encoder_digest(encoder, [weights])
+
+
+def _encoder_digest(folder: ModelFolder, config: ModelConfig) -> str | None:
+    """What tells the folder's encoder apart; folders of earlier versions do not say it themselves."""
+    found = _digest_of(config.encoder, folder.digests)
+    if config.encoder_digest not in (None, found):
+        raise ModelFormatError(
+            f"{folder.path}: encoder.safetensors is not the encoder that config.json and the gallery are of; get the "
+            "model anew."
+        )
+    return found
 
 
 def _gallery(folder: ModelFolder, config: ModelConfig) -> Gallery:
@@ -312,6 +368,13 @@ def _gallery(folder: ModelFolder, config: ModelConfig) -> Gallery:
             f"says {config.gallery_rows} of {width}; get the model anew."
         )
     return gallery
+
+
+def _thumbnails(folder: ModelFolder, config: ModelConfig) -> Thumbnails | None:
+    if THUMBNAILS not in folder.digests:
+        return None
+    name = str(folder.path / THUMBNAILS)
+    return Thumbnails.of_tensors(folder.mapped(THUMBNAILS), rows=config.gallery_rows, name=name)
 
 
 def _read(folder: ModelFolder, name: str, parse: Callable[..., Part]) -> Part | None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from graticule.encoders.contract import ImageEncoder
+from graticule.encoders.contract import ImageEncoder, encoder_digest
 from graticule.errors import ModelFormatError, ModelNotFoundError
 from graticule.registry import ENCODERS
 from graticule.store import ModelFolder, laid_out, restored
@@ -92,11 +91,12 @@ def _of_clip(folder: Path) -> StoredEncoder:
 
 
 def _digest(settings: Any, files: list[Path]) -> str:
-    digest = hashlib.sha256(json.dumps(settings.model_dump(mode="json"), sort_keys=True).encode())
-    for path in files:
-        try:
-            with path.open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
-        except OSError as error:
-            raise ModelFormatError(f"{path}: missing or unreadable; get the model anew.") from error
-    return digest.hexdigest()
+    return encoder_digest(settings, map(_file_digest, files))
+
+
+def _file_digest(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ModelFormatError(f"{path}: missing or unreadable; get the model anew.") from error

@@ -64,8 +64,9 @@ def make_gallery_model(
         ModelError: alignment or encoder can't be.
     """
     make_folder(out)
-    opened = source_encoder(features, encoder).open()
-    aligned, _ = open_alignment(alignment)
+    source = source_encoder(features, encoder)
+    opened = source.open()
+    aligned, _ = open_alignment(alignment, encoder_digest=source.digest)
     lat_lon = read_records(features).lat_lon
     drawn = torch.randperm(len(lat_lon), generator=torch.Generator().manual_seed(seed))[:places].sort().values
     lat_lon = lat_lon[drawn]
@@ -82,6 +83,7 @@ def make_gallery_model(
             gallery_cells=GalleryCellModelConfig(),
             gallery_of="places",
             gallery_rows=len(lat_lon),
+            encoder_digest=source.digest,
         )
     except ValidationError as error:
         raise ConfigError("; ".join(found["msg"] for found in error.errors())) from error

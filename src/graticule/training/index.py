@@ -16,8 +16,9 @@ from torch.nn import functional
 
 from graticule.alignment.stored import open_alignment
 from graticule.errors import ConfigError, InputError
-from graticule.extract.lock import locked
-from graticule.extract.plan import PLAN, read_plan, writing
+from graticule.extract.finished import finished_plan
+from graticule.extract.plan import writing
+from graticule.lock import locked
 from graticule.registry import INDEXES
 from graticule.retrieval.build import Unindexed, build_index, refuse_foreign
 from graticule.retrieval.folder import EXACT_ROWS, IndexPlan
@@ -92,9 +93,10 @@ def _index(
     report: Callable[[str], None],
     deadline: float,
 ) -> bool:
-    encoder_digest = _extraction(features)
+    extraction = finished_plan(features)
+    encoder_digest = None if extraction is None else extraction.encoder_digest
     records = read_records(features, checked=out / "checked.json")
-    aligned, what, digest = _aligned(alignment, records, spaces)
+    aligned, what, digest = _aligned(alignment, records, spaces, encoder_digest=encoder_digest)
     chosen = ("exact" if len(records) <= EXACT_ROWS else "ivfpq") if kind == "auto" else kind
     width = records.features.shape[1] if aligned is None else aligned(records.features[:1].float()).shape[1]
     plan = IndexPlan(
@@ -121,30 +123,13 @@ def _index(
     )
 
 
-def _extraction(features: Path) -> str | None:
-    """The digest of the encoder that made the features; None where nothing says.
-
-    Raises:
-        InputError: the extraction is not finished, or its plan is damaged.
-    """
-    if not (features / PLAN).exists():
-        return None
-    plan = read_plan(features)
-    found = len(list(features.glob("shard-*.safetensors")))
-    if found != plan.shards:
-        raise InputError(
-            f"{features}: holds {found} shards of {plan.shards}; run the same `graticule extract` again to finish it."
-        )
-    return plan.encoder_digest
-
-
 def _aligned(
-    name: str | None, records: Records, spaces: Sequence[str]
+    name: str | None, records: Records, spaces: Sequence[str], *, encoder_digest: str | None
 ) -> tuple[Callable[[Tensor], Tensor] | None, str, str]:
     """What makes vectors of features, what these are in words, and the digest of the weights."""
     if name is None:
         return None, "features, made unit length", ""
-    alignment, digest = open_alignment(name)
+    alignment, digest = open_alignment(name, encoder_digest=encoder_digest)
     given, taken = records.features.shape[1], alignment.config.feature_width  # type: ignore[attr-defined]
     if taken != given:
         raise ConfigError(

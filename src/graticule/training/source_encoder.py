@@ -9,7 +9,8 @@ from graticule.encoders.clip import ClipEncoder
 from graticule.encoders.contract import ImageEncoder
 from graticule.errors import ConfigError
 from graticule.extract.encoder import find_encoder
-from graticule.extract.plan import PLAN, read_plan
+from graticule.extract.finished import finished_plan
+from graticule.extract.plan import PLAN
 from graticule.model import Model
 
 __all__ = ["SourceEncoder", "source_encoder"]
@@ -46,9 +47,10 @@ def source_encoder(features: Path, named: str | None) -> SourceEncoder:
 
     Raises:
         ConfigError: nothing names it, or the features are of another.
+        InputError: their extraction is not finished.
         ModelError: there is none of that name, or it is damaged.
     """
-    plan = read_plan(features) if (features / PLAN).exists() else None
+    plan = finished_plan(features)
     name = named or (plan and plan.encoder)
     if not name:
         raise ConfigError(

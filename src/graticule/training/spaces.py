@@ -206,7 +206,9 @@ def align_folder(
             records = read_records(folder, checked=run / "checked.json")
         if clip is not None:
             names = read_names(folder)
-            text = encode_names(names, clip, run / "text", report=report, deadline=deadline)
+            text = encode_names(
+                names, clip, run / "text", device=recipe.device, report=report, deadline=deadline
+            )
             if text is None:
                 return False
             # The names' vectors are not among what was surveyed.
