@@ -160,3 +160,19 @@ def test_a_tokenizer_of_another_model_is_refused(copy):
     (copy / "vocab.json").write_text(json.dumps(vocabulary))
     with pytest.raises(ModelFormatError, match=r"knows 67 tokens, but config\.json says 66"):
         ClipText.from_folder(copy)
+
+
+def test_texts_are_read_where_the_weights_are(whole):
+    # A tensor on the meta device has no numbers, and says so when they are asked for.
+    with pytest.raises(RuntimeError, match="meta tensors"):
+        ClipText.from_folder(whole[1], device="meta").encode(["a"])
+
+
+def test_a_tower_is_told_by_its_files_wherever_they_lie(whole, tmp_path):
+    here, moved = whole[1], shutil.copytree(whole[1], tmp_path / "moved")
+    assert ClipText.digest(moved) == ClipText.digest(here)
+    (moved / "merges.txt").write_text("#version: 0.2\n")
+    assert ClipText.digest(moved) != ClipText.digest(here)
+    (moved / "model.safetensors").unlink()
+    with pytest.raises(ModelNotFoundError, match=r"model.safetensors: can't be read"):
+        ClipText.digest(moved)

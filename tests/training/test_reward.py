@@ -10,7 +10,7 @@ import torch
 from graticule.earth.distance import haversine_km
 from graticule.errors import ConfigError
 from graticule.tokens.reward import RewardModel
-from graticule.training import reward_samples
+from graticule.training import reward_samples, share
 from graticule.training.distributed import Part
 from graticule.training.examples import Examples
 from graticule.training.reward import (
@@ -136,12 +136,12 @@ def test_processes_share_the_parts_and_stop_together(tiny_model, tmp_path, monke
     geotoken, ten = tiny_model.geotoken, pictures(tiny_model, 10)
     sampling, said = recipe().sampling(), []
     monkeypatch.setattr(reward_samples, "_SHARD_ROWS", 4)
-    monkeypatch.setattr(reward_samples, "world_size", lambda: 2)
-    monkeypatch.setattr(reward_samples, "from_main", lambda missing: [0, 1, 2])
+    monkeypatch.setattr(share, "world_size", lambda: 2)
+    monkeypatch.setattr(share, "from_main", lambda missing: [0, 1, 2])
 
     def kept(rank, *, other_stops):
-        monkeypatch.setattr(reward_samples, "rank", lambda: rank)
-        monkeypatch.setattr(reward_samples, "agreed", lambda late: late or other_stops)
+        monkeypatch.setattr(share, "rank", lambda: rank)
+        monkeypatch.setattr(share, "agreed", lambda late: late or other_stops)
         return Samples.kept(geotoken, ten, tmp_path, sampling=sampling, report=said.append, deadline=math.inf)
 
     assert kept(0, other_stops=True) is None

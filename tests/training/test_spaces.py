@@ -1,6 +1,7 @@
 """Alignment in three spaces: it learns with and without texts, and resumes to the bit."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -168,8 +169,12 @@ class FakeTower:
     asked: list[str] = []  # noqa: RUF012
 
     @classmethod
-    def from_folder(cls, folder):
+    def from_folder(cls, folder, *, device):
         return cls()
+
+    @staticmethod
+    def digest(folder):
+        return (folder / "weights").read_text()
 
     def encode(self, texts):
         self.asked.extend(texts)
@@ -190,13 +195,20 @@ def test_names_are_encoded_once_and_kept(tmp_path, monkeypatch):
     FakeTower.asked.clear()
     names = read_names(write(tmp_path / "a", names=True))
     assert len(names) == 200
-    for _ in range(2):
-        text = encode_names(names, tmp_path, tmp_path / "cache", report=lambda line: None)
+    for clip in ("here", "moved", "other"):
+        (tmp_path / clip).mkdir()
+        (tmp_path / clip / "weights").write_text("of another" if clip == "other" else "of one")
+    kept = partial(encode_names, cache=tmp_path / "cache", report=lambda line: None)
+    for clip in ("here", "here", "moved"):
+        text = kept(names, tmp_path / clip)
     assert FakeTower.asked == ["Lyon, France", "Paris"]
     assert text[:3].tolist() == [[5, 1, 0], [0, 0, 0], [12, 1, 0]]
     assert not text[120:].any()
-    other = ["Rome"]
-    assert encode_names(other, tmp_path, tmp_path / "cache", deadline=-1) is None
+    kept(names, tmp_path / "other")
+    assert len(FakeTower.asked) == 4
+    monkeypatch.setattr(shards, "_NAMES_AT_ONCE", 1)
+    assert kept(["Rome", "Oslo"], tmp_path / "here", deadline=-1) is None
+    assert FakeTower.asked[4:] == ["Oslo"]
 
 
 def test_a_folder_is_aligned_stopped_and_gone_on_with(tmp_path):

@@ -57,6 +57,9 @@ def reward(
     batch: Annotated[
         int | None, typer.Option(metavar="N", help="Pictures a step, each with all its samples; else 64.")
     ] = None,
+    accumulate: Annotated[
+        int | None, typer.Option(metavar="N", help="Parts a process computes a batch in; else 1.")
+    ] = None,
     learning_rate: Annotated[
         float | None, typer.Option(metavar="X", help="At its highest; else 0.0001.")
     ] = None,
@@ -88,6 +91,7 @@ def reward(
         "samples": samples,
         "temperature": temperature,
         "batch": batch,
+        "accumulate": accumulate,
         "steps": steps,
         "learning_rate": learning_rate,
         "seed": seed,

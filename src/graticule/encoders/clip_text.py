@@ -6,6 +6,7 @@ weights and vocabulary come from a local copy in the Hugging Face layout.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,6 +31,9 @@ SETTINGS: Final = (
     "max_position_embeddings", "hidden_act", "layer_norm_eps", "bos_token_id", "eos_token_id", "projection_dim",
 )  # fmt: skip
 
+TOKENIZER: Final = ("tokenizer.json", "vocab.json", "merges.txt")
+"""Files of a tokenizer: the first, or the two others."""
+
 _BATCH: Final = 256
 
 
@@ -40,7 +44,15 @@ class ClipText:
         width: length of a vector, 768 for ViT-L/14.
     """
 
-    def __init__(self, tower: nn.Module, tokenizer: Any, *, width: int, longest: int) -> None:
+    def __init__(
+        self,
+        tower: nn.Module,
+        tokenizer: Any,
+        *,
+        width: int,
+        longest: int,
+        device: str | torch.device = "cpu",
+    ) -> None:
         """Put the parts together; `from_folder` reads them.
 
         Args:
@@ -48,8 +60,10 @@ class ClipText:
             tokenizer: its CLIPTokenizerFast.
             width: length of a vector.
             longest: tokens of a text at most; what is beyond is cut off.
+            device: where texts are read.
         """
-        self._tower = tower.eval().requires_grad_(requires_grad=False)
+        self._tower = tower.to(device).eval().requires_grad_(requires_grad=False)
+        self._device = device
         self._tokenizer = tokenizer
         self._longest = longest
         self.width = width
@@ -62,7 +76,7 @@ class ClipText:
             texts: N of them, in any language and length.
 
         Returns:
-            (N, width) float32.
+            (N, width) float32, on the CPU.
         """
         place = {text: number for number, text in enumerate(dict.fromkeys(texts))}
         distinct = list(place)
@@ -73,17 +87,18 @@ class ClipText:
     def _encode(self, texts: list[str]) -> Tensor:
         tokens = self._tokenizer(
             texts, padding=True, truncation=True, max_length=self._longest, return_tensors="pt"
-        )
+        ).to(self._device)
         out = self._tower(input_ids=tokens["input_ids"], attention_mask=tokens["attention_mask"])
-        return cast(Tensor, out.text_embeds).float()
+        return cast(Tensor, out.text_embeds).float().cpu()
 
     @classmethod
-    def from_folder(cls, folder: Path) -> ClipText:
+    def from_folder(cls, folder: Path, *, device: str | torch.device = "cpu") -> ClipText:
         """The tower of a local copy in the Hugging Face layout: a full CLIP, or its text tower alone.
 
         Args:
             folder: holds config.json; model.safetensors, or model.safetensors.index.json with its shards; and
                 tokenizer.json, or vocab.json and merges.txt.
+            device: where texts are read.
 
         Raises:
             MissingExtraError: transformers is not installed.
@@ -109,7 +124,28 @@ class ClipText:
                 f"{folder}: its tokenizer knows {len(tokenizer)} tokens, but config.json says {config.vocab_size}; "
                 "get both from one model."
             )
-        return cls(tower, tokenizer, width=config.projection_dim, longest=config.max_position_embeddings)
+        widths = {"width": config.projection_dim, "longest": config.max_position_embeddings}
+        return cls(tower, tokenizer, **widths, device=device)
+
+    @staticmethod
+    def digest(folder: Path) -> str:
+        """SHA-256 of what the tower of a folder is read from, in hexadecimal: where the folder lies is no part of it.
+
+        Raises:
+            ModelNotFoundError: the folder lacks these files.
+            ModelFormatError: they hold something else.
+        """
+        digest = hashlib.sha256()
+        tokenizer = [folder / name for name in TOKENIZER if (folder / name).is_file()]
+        for path in [folder / "config.json", *tokenizer, *_weight_files(folder)]:
+            try:
+                with path.open("rb") as file:
+                    digest.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
+            except OSError as error:
+                raise ModelNotFoundError(
+                    f"{path}: can't be read ({error.strerror}); name the folder of a downloaded CLIP."
+                ) from error
+        return digest.hexdigest()
 
 
 def _settings(path: Path) -> dict[str, Any]:
@@ -126,15 +162,18 @@ def _settings(path: Path) -> dict[str, Any]:
     return {name: text[name] for name in SETTINGS if name in text}
 
 
-def _weights(folder: Path) -> dict[str, Tensor]:
+def _weight_files(folder: Path) -> list[Path]:
+    """Those that the tower's weights lie in."""
     index = folder / "model.safetensors.index.json"
     if (folder / "model.safetensors").is_file() or not index.is_file():
-        files = [folder / "model.safetensors"]
-    else:
-        shards = _object(index).get("weight_map", {})
-        files = sorted({folder / Path(shard).name for name, shard in shards.items() if _is_of_tower(name)})
+        return [folder / "model.safetensors"]
+    shards = _object(index).get("weight_map", {})
+    return sorted({folder / Path(shard).name for name, shard in shards.items() if _is_of_tower(name)})
+
+
+def _weights(folder: Path) -> dict[str, Tensor]:
     tensors: dict[str, Tensor] = {}
-    for file in files:
+    for file in _weight_files(folder):
         if not file.is_file():
             raise ModelNotFoundError(f"{file}: is not there; name the folder of a downloaded CLIP.")
         try:
@@ -151,9 +190,8 @@ def _is_of_tower(name: str) -> bool:
 
 
 def _tokenizer(folder: Path, kind: Any) -> Any:
-    if not (folder / "tokenizer.json").is_file() and not all(
-        (folder / name).is_file() for name in ("vocab.json", "merges.txt")
-    ):
+    whole, *parts = ((folder / name).is_file() for name in TOKENIZER)
+    if not whole and not all(parts):
         raise ModelNotFoundError(
             f"{folder}: holds neither tokenizer.json nor vocab.json with merges.txt; get the model's tokenizer too."
         )

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save
+from safetensors.torch import load_file
 from torch import Tensor
 
 from graticule.data.orbit.camera import render
@@ -20,8 +20,10 @@ from graticule.data.orbit.mosaic import Mosaic
 from graticule.data.orbit.photometry import Seasons
 from graticule.data.orbit.views import Split, Views, poses
 from graticule.encoders.orbit import OrbitEncoder
-from graticule.store import sweep, write_whole
+from graticule.store import sweep
+from graticule.training.distributed import is_main
 from graticule.training.loop import step_generator
+from graticule.training.share import share
 
 __all__ = ["extract_views", "load_shards"]
 
@@ -44,6 +46,8 @@ def extract_views(
 ) -> bool:
     """Encode views start..start+count-1 of a split into shards of float16 features with their places.
 
+    Processes share the work.
+
     Args:
         encoder: in eval mode.
         mosaic: what is looked at.
@@ -60,16 +64,15 @@ def extract_views(
         Whether all shards are there.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    sweep(folder)
+    if is_main():
+        sweep(folder)
     variation = Seasons(seasons) if seasons else None
-    began, done = time.monotonic(), 0
     shards = range(start, start + count, SHARD_ROWS)
-    for number, first in enumerate(shards):
-        path = folder / f"shard-{first:09d}.safetensors"
-        if path.exists():
-            continue
+    began, made = time.monotonic(), 0
+
+    def make(number: int) -> dict[str, Tensor]:
+        first, parts = shards[number], []
         rows = min(SHARD_ROWS, start + count - first)
-        parts = []
         for begin in range(first, first + rows, _BATCH):
             indices = np.arange(begin, min(begin + _BATCH, first + rows))
             pixels = _pixels(mosaic, split, indices, variation, encoder.size)
@@ -77,14 +80,17 @@ def extract_views(
                 parts.append(encoder.encode(pixels).float())
         pose = poses(split, np.arange(first, first + rows))
         lat_lon = torch.stack([pose.lat, pose.lon], dim=-1)
-        write_whole(path, save({"features": torch.cat(parts).half(), "lat_lon": lat_lon}))
-        done += rows
-        rate = done / (time.monotonic() - began)
+        return {"features": torch.cat(parts).half(), "lat_lon": lat_lon}
+
+    def told(number: int) -> None:
+        nonlocal made
+        made += min(SHARD_ROWS, start + count - shards[number])
+        rate = made / (time.monotonic() - began)
         left = (len(shards) - number - 1) * SHARD_ROWS / rate
         report(f"shard {number + 1}/{len(shards)}  {rate:.0f} views/s, {left / 60:.0f} min left")
-        if time.monotonic() - began > stop_after_s and number + 1 < len(shards):
-            return False
-    return True
+
+    paths = [folder / f"shard-{first:09d}.safetensors" for first in shards]
+    return share(paths, make, deadline=began + stop_after_s, told=told)
 
 
 def load_shards(folder: Path) -> tuple[Tensor, Tensor]:

@@ -79,8 +79,14 @@ class RewardRecipe(BaseModel):
     temperature: float = Field(default=0.7, gt=0)
     batch: int = Field(default=64, gt=0)
     """Pictures a step, each with all its samples."""
+    accumulate: int = Field(default=1, gt=0)
+    """Parts that a process computes a batch in, one after another, in as much less memory."""
     steps: int = Field(default=768, gt=0)
     learning_rate: float = Field(default=1e-4, gt=0)
+    epoch_decay: float | None = Field(default=None, gt=0, le=1)
+    """What the learning rate is multiplied by after each epoch; None: it falls along half a cosine, after a rise."""
+    weight_decay: float = Field(default=0.01, ge=0)
+    bf16: bool = True
     hidden: int = Field(default=2048, gt=0)
     seed: int = Field(default=0, ge=0)
     device: Device = "auto"
@@ -99,15 +105,20 @@ class RewardRecipe(BaseModel):
         """How samples are drawn."""
         return Sampling(count=self.samples, temperature=self.temperature, seed=self.seed)
 
-    def training(self) -> TrainingConfig:
-        """How the one loop is to run."""
+    def training(self, pictures: int) -> TrainingConfig:
+        """How the one loop is to run on so many pictures."""
+        schedule = Schedule(warmup=min(50, self.steps // 10))
+        if self.epoch_decay is not None:
+            schedule = Schedule(kind="step", decay=self.epoch_decay, every=max(1, pictures // self.batch))
         return TrainingConfig(
             steps=self.steps,
             learning_rate=self.learning_rate,
-            weight_decay=0.01,
-            schedule=Schedule(warmup=min(50, self.steps // 10)),
+            weight_decay=self.weight_decay,
+            schedule=schedule,
             seed=self.seed,
             validate_every=max(1, self.steps // 4),
+            bf16=self.bf16,
+            accumulate=self.accumulate,
             device=self.device,
         )
 
@@ -127,7 +138,7 @@ class Pictures(Protocol):
     def examples(
         self, model: Model, recipe: RewardRecipe, run: Path, *, report: Callable[[str], None], deadline: float
     ) -> tuple[Examples, Examples] | None:
-        """Those to learn from and those to judge by.
+        """Those to learn from and those to judge by; processes share the work.
 
         Args:
             model: whose samples are judged.
@@ -271,7 +282,7 @@ def train_reward(
         with main_first():
             make_folder(out)
             _same_run(run, recipe, model, pictures.digest(run))
-            found = pictures.examples(model, recipe, run, report=report, deadline=deadline)
+        found = pictures.examples(model, recipe, run, report=report, deadline=deadline)
         # All stop, or none: one that went on alone would wait for the others.
         if agreed(found is None):
             return False
@@ -293,7 +304,7 @@ def train_reward(
             sets.append((part, samples))
         task = RewardTask(recipe, geotoken.cpu(), *sets)
         left_s = deadline - time.monotonic()
-        result = train(task, recipe.training(), run, report=report, stop_after_s=left_s)
+        result = train(task, recipe.training(len(sets[0][0])), run, report=report, stop_after_s=left_s)
         if not result.finished:
             return False
         if is_main():

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Final, Literal
 
 import torch
+from safetensors.torch import load_file
+from torch import Tensor
 
 from graticule.data.orbit.mosaic import Mosaic
 from graticule.earth.distance import haversine_km
 from graticule.errors import ConfigError, InputError
-from graticule.extract.plan import PLAN, read_plan
+from graticule.extract.finished import finished_plan
 from graticule.model import Model
 from graticule.retrieval.folder import opened
 from graticule.training.examples import Examples
@@ -23,6 +25,7 @@ from graticule.training.loop import step_generator
 from graticule.training.neighboured import complete, neighboured
 from graticule.training.reward import RewardRecipe
 from graticule.training.shards import Records, read_records, split_rows
+from graticule.training.share import share
 
 __all__ = ["FeatureFolder", "OrbitViews"]
 
@@ -31,6 +34,8 @@ _FIRST_VIEW: Final[dict[Literal["train", "validation"], int]] = {"train": 30_000
 _CHOICE: Final = 15
 """The stream of random numbers that chooses among a folder's pictures."""
 _VALIDATION_SHARE: Final = 0.05
+_ROWS_AT_ONCE: Final = 4096
+"""Pictures whose neighbours are looked up before they are kept: what a stopped run loses at most."""
 _SAME, _SAME_KM, _FEW = 0.999, 0.001, 0.01
 """A neighbour so alike and so near is the picture itself; a share of such pictures that can be chance."""
 
@@ -76,7 +81,11 @@ class OrbitViews:
                 stop_after_s=deadline - time.monotonic(),
             ):
                 return None
-            sets.append(_looked_up(model, *load_shards(run / split)))
+            near = run / f"{split}-neighbours"
+            found = _looked_up(model, *load_shards(run / split), near, report=report, deadline=deadline)
+            if found is None:
+                return None
+            sets.append(found)
         return sets[0], sets[1]
 
 
@@ -110,13 +119,16 @@ class FeatureFolder:
 
     def examples(
         self, model: Model, recipe: RewardRecipe, run: Path, *, report: Callable[[str], None], deadline: float
-    ) -> tuple[Examples, Examples]:
+    ) -> tuple[Examples, Examples] | None:
         """See `Pictures.examples`; whole S2 cells are kept to judge by.
 
         Raises:
             InputError: the features can't be used.
             ConfigError: they, the index and the model do not belong together.
         """
+        plan = finished_plan(self.features)
+        if plan is not None:
+            model.check_features(str(self.features), plan.encoder_digest)
         records = self._records(run)
         width = model.config.alignment.feature_width
         if records.features.shape[1] != width:
@@ -132,7 +144,6 @@ class FeatureFolder:
         ]
         chosen = [part[drawn[:count]] for part, drawn, count in zip(parts, order, counts, strict=True)]
         if self.index is not None:
-            plan = read_plan(self.features) if (self.features / PLAN).exists() else None
             whole = neighboured(
                 records,
                 self.index,
@@ -141,13 +152,16 @@ class FeatureFolder:
                 encoder_digest=None if plan is None else plan.encoder_digest,
             )
             return complete(whole.only(chosen[0])), complete(whole.only(chosen[1]))
-        found = [records[rows] for rows in chosen]
-        training, validation = (
-            _looked_up(model, part.features[torch.arange(len(part))], part.lat_lon) for part in found
-        )
-        for part in (training, validation):
-            self._refuse_own(part)
-        return training, validation
+        sets = []
+        for split, rows in zip(("train", "validation"), chosen, strict=True):
+            part, near = records[rows], run / f"{split}-neighbours"
+            features = part.features[torch.arange(len(part))]
+            found = _looked_up(model, features, part.lat_lon, near, report=report, deadline=deadline)
+            if found is None:
+                return None
+            self._refuse_own(found)
+            sets.append(found)
+        return sets[0], sets[1]
 
     def _refuse_own(self, pictures: Examples) -> None:
         """A picture that finds itself is told where it was taken, as no new picture will be."""
@@ -161,12 +175,40 @@ class FeatureFolder:
             )
 
 
-def _looked_up(model: Model, features: torch.Tensor, lat_lon: torch.Tensor) -> Examples:
-    return Examples.looked_up(
+def _looked_up(
+    model: Model,
+    features: Tensor,
+    lat_lon: Tensor,
+    folder: Path,
+    *,
+    report: Callable[[str], None],
+    deadline: float,
+) -> Examples | None:
+    """Pictures that are not in the gallery, with their neighbours there, which `folder` keeps.
+
+    In a gallery of millions this takes as long as training: processes share it. None if the deadline came first.
+    """
+    parts = torch.split(torch.arange(len(features)), _ROWS_AT_ONCE)
+    paths = [folder / f"{int(rows[0]):08d}.safetensors" for rows in parts]
+
+    def make(number: int) -> dict[str, Tensor]:
+        searched = model.searched(features[parts[number]].float())
+        similarities, rows = model.index.search(searched, model.config.neighbours)
+        return {"rows": rows, "similarities": similarities}
+
+    def told(number: int) -> None:
+        report(f"{folder.name}: neighbours of pictures, part {number + 1} of {len(parts)}")
+
+    if not share(paths, make, deadline=deadline, told=told):
+        return None
+    found = [load_file(path) for path in paths]
+    return Examples(
         features,
         lat_lon,
+        rows=torch.cat([part["rows"] for part in found]),
+        similarities=torch.cat([part["similarities"] for part in found]),
         alignment=model.alignment,
         gallery=model.gallery,
-        neighbours=model.config.neighbours,
         widths=model.config.gallery_widths,
+        chosen=torch.arange(len(features)),
     )

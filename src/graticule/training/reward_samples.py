@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 import torch
 from pydantic import BaseModel, ConfigDict
-from safetensors.torch import load_file, save
+from safetensors.torch import load_file
 from torch import Tensor
 
 from graticule.decoding.sample import Sampling
 from graticule.earth.distance import haversine_km
-from graticule.store import write_whole
 from graticule.tokens.geotoken import GeoToken
-from graticule.training.distributed import agreed, device_of, from_main, rank, world_size
+from graticule.training.distributed import device_of
 from graticule.training.examples import Examples
+from graticule.training.share import share
 
 __all__ = ["Samples"]
 
@@ -96,15 +95,15 @@ class Samples(BaseModel):
         """
         parts = torch.split(torch.arange(len(pictures)), _SHARD_ROWS)
         paths = [folder / f"{int(rows[0]):08d}.safetensors" for rows in parts]
-        missing = from_main(lambda: [number for number, path in enumerate(paths) if not path.exists()])
-        mine, late = missing[rank() :: world_size()], False
-        for number in mine:
+
+        def make(number: int) -> dict[str, Tensor]:
             made = cls.draw(geotoken, pictures, sampling=sampling, rows=parts[number])
-            write_whole(paths[number], save({"tokens": made.tokens, "counts": made.counts, "km": made.km}))
+            return {"tokens": made.tokens, "counts": made.counts, "km": made.km}
+
+        def told(number: int) -> None:
             report(f"{folder.name}: samples of pictures, part {number + 1} of {len(parts)}")
-            if late := number != mine[-1] and time.monotonic() > deadline:
-                break
-        if agreed(late):
+
+        if not share(paths, make, deadline=deadline, told=told):
             return None
         found = [load_file(path) for path in paths]
         return cls(**{name: torch.cat([part[name] for part in found]) for name in cls.model_fields})

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache as once
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
 from graticule.earth import s2
 from graticule.encoders.clip_text import ClipText
 from graticule.errors import ConfigError, InputError
 from graticule.store import write_whole
-from graticule.training.distributed import agreed, rank, world_size
+from graticule.training.distributed import Device, chosen_device, from_main
+from graticule.training.share import share
 from graticule.training.stored import Matrix, Rows, StoredRows, matrices, selected
 
 __all__ = ["Records", "encode_names", "read_names", "read_records", "split_rows"]
@@ -119,6 +119,7 @@ def encode_names(
     clip: Path,
     cache: Path,
     *,
+    device: Device = "cpu",
     report: Callable[[str], None] = print,
     deadline: float = float("inf"),
 ) -> StoredRows | None:
@@ -128,26 +129,27 @@ def encode_names(
         names: N of them; "" is none.
         clip: a local CLIP, whose text tower reads them.
         cache: a folder that keeps the vectors, so that a stopped run goes on.
+        device: where they are read.
         report: gets lines of progress.
-        deadline: on the monotonic clock; work stops after it.
+        deadline: on the monotonic clock; after it no more than what is begun is read.
 
     Returns:
         (N, W), zeros for no name, which stay in the cache's files; None if the deadline came first.
     """
     distinct = sorted({*names} - {""})
     parts = [distinct[start : start + _NAMES_AT_ONCE] for start in range(0, len(distinct), _NAMES_AT_ONCE)]
-    keys = [hashlib.sha256("\n".join([str(clip.resolve()), *part]).encode()).hexdigest() for part in parts]
+    told_by = from_main(lambda: ClipText.digest(clip))  # of gigabytes: once is enough
+    keys = [hashlib.sha256("\n".join([told_by, *part]).encode()).hexdigest() for part in parts]
     paths = [cache / f"{key[:16]}.safetensors" for key in keys]
-    tower, late = None, False
-    for number in range(rank(), len(parts), world_size()):
-        if paths[number].exists():
-            continue
-        if late := time.monotonic() > deadline:
-            break
-        tower = tower or ClipText.from_folder(clip)
-        write_whole(paths[number], save({"text": tower.encode(parts[number]).half()}))
+    tower = once(lambda: ClipText.from_folder(clip, device=chosen_device(device)))
+
+    def make(number: int) -> dict[str, Tensor]:
+        return {"text": tower().encode(parts[number]).half()}
+
+    def told(number: int) -> None:
         report(f"place names: part {number + 1} of {len(parts)} read")
-    if agreed(late):
+
+    if not share(paths, make, deadline=deadline, told=told):
         return None
     row = {name: number for number, name in enumerate(distinct)} | {"": -1}
     return StoredRows([matrices(path)["text"] for path in paths], torch.tensor([row[name] for name in names]))
