@@ -24,7 +24,7 @@ def asked(monkeypatch):
     module = ModuleType("graticule.evaluation.report")
 
     def find_pictures(source, path, **options):
-        if source is None and options["images"] is None:
+        if (source, options["images"], options["features"]) == (None, None, None):
             raise InputError("evaluate: give a source")
         calls.pictures = {"source": source, "path": path, **options}
         return SimpleNamespace(ids=["a", "b"])
@@ -50,7 +50,9 @@ def test_views(run, asked):
     assert asked.models == ["orbit"]
     assert asked.pictures["source"] == "orbit"
     assert asked.pictures["views"] == 100
-    assert {asked.pictures[name] for name in ("path", "split", "mosaic", "images", "truth")} == {None}
+    assert {asked.pictures[name] for name in ("path", "split", "mosaic", "images", "truth", "features")} == {
+        None
+    }
     assert (asked.settings.distance, asked.settings.places, asked.settings.audit) == ("haversine", None, None)
 
 
@@ -96,6 +98,11 @@ def test_pictures_with_a_truth_table(run, asked, tmp_path):
     assert (status, out) == (0, "")
     assert json.loads(target.read_text()) == {"geoscore": 4500}
     assert asked.pictures["images"] == tmp_path
+
+
+def test_features(run, asked, tmp_path):
+    status, _, _ = run("evaluate", "--features", tmp_path, "--model", "a", "--model", "b")
+    assert (status, asked.models, asked.pictures["features"]) == (0, ["a", "b"], tmp_path)
 
 
 def test_a_page(run, asked, tmp_path, monkeypatch):

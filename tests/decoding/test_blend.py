@@ -13,7 +13,8 @@ from graticule.decoding.density import density
 from graticule.earth.cells import TokenScheme
 from graticule.earth.sphere import unit_vectors
 from graticule.errors import ConfigError
-from graticule.evaluation.calibration import fit, fit_blend, observe
+from graticule.evaluation.calibration import observe
+from graticule.evaluation.calibration_fit import fit, fit_blend
 from graticule.tokens.gallery import GalleryCellModel
 from graticule.tokens.query import Query
 

@@ -8,11 +8,14 @@ import pytest
 import torch
 from rich.console import Console
 
+from graticule.earth.cells import TokenScheme
 from graticule.errors import ConfigError, InputError
 from graticule.evaluation.leakage import Leaks, Nearness, find_leaks, without
+from graticule.evaluation.methods import baselines
 from graticule.evaluation.places import PlaceTable
 from graticule.evaluation.report import Settings, judge_features
 from graticule.retrieval.gallery import Gallery
+from graticule.tokens.gallery import GalleryCellModel
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +119,34 @@ def test_the_audit_asks_the_same_index_so_that_only_the_leak_tells(leaky):
     assert sorted(every.tolist()) == list(range(len(left)))
     with pytest.raises(ConfigError, match="choose 1 to"):
         clean.index.search(searched, len(left) + 1)
+
+
+def test_vectors_of_a_large_gallery_are_not_copied(leaky, monkeypatch):
+    model, features, places = leaky
+    few = Gallery(model.gallery.lat_lon, model.gallery.vectors.half().float())
+    stored = model.gallery.vectors.half()
+    large = replace(model, gallery=Gallery(model.gallery.lat_lon, stored))
+    leaks = find_leaks(large, features, places, nearness=Nearness(cosine=0.99, km=0.01))
+    assert leaks.rows.sum() == 3
+    clean, copied = without(large, leaks), without(replace(model, gallery=few), leaks)
+    assert not isinstance(clean.gallery.vectors, torch.Tensor)
+    assert len(clean.gallery) == len(clean.gallery.vectors) == len(few) - 3
+    found, expected = (one.query_of_features(features).neighbours for one in (clean, copied))
+    assert torch.equal(found.rows, expected.rows)
+    torch.testing.assert_close(found.vectors["location"], expected.vectors["location"])
+    for one, other in zip(*(list(baselines(each).values()) for each in (clean, copied)), strict=True):
+        torch.testing.assert_close(one(features), other(features))
+    # As a cell model too, a gallery is asked for rows and nothing else.
+    scheme, given = TokenScheme((0, 2)), (clean.gallery.lat_lon, clean.gallery.vectors)
+    query = clean.query_of_features(features)
+    said = [
+        model.next_log_probs(model.begin(query))
+        for model in (
+            GalleryCellModel(scheme, *given),
+            GalleryCellModel(scheme, given[0], copied.gallery.vectors),
+        )
+    ]
+    torch.testing.assert_close(*said)
 
 
 def test_a_report_gives_both_figures(leaky):

@@ -7,7 +7,13 @@ import torch
 from graticule.decoding.calibration import Calibration
 from graticule.evaluation import probabilistic
 from graticule.evaluation.calibration import observe
-from graticule.evaluation.probabilistic import KNOWING_NOTHING, outcomes, probabilities
+from graticule.evaluation.probabilistic import (
+    KNOWING_NOTHING,
+    is_of_locate,
+    outcomes,
+    probabilities,
+    uncalibrated,
+)
 from graticule.locator import explore
 
 
@@ -38,7 +44,7 @@ def test_batches_are_put_together_again(clear_model, judged, monkeypatch):
 
 
 def test_curves_run_as_they_must(clear_model, judged):
-    worth = probabilities(clear_model, *judged)
+    worth = probabilities(outcomes(clear_model, *judged, calibration=uncalibrated(clear_model)))
     assert worth.fitted_on == "nothing"
     assert worth.nll.low < worth.nll.value < worth.nll.high
     assert [row.asked for row in worth.coverage] == [0.5, 0.8, 0.9, 0.95]
@@ -55,20 +61,18 @@ def test_curves_run_as_they_must(clear_model, judged):
     assert halves == pytest.approx(0.5, abs=0.15)
 
 
-def test_a_model_as_it_is_has_the_density_that_locate_answers_from(clear_model, judged, monkeypatch):
+def test_a_model_as_it_is_has_the_density_that_locate_answers_from(clear_model, judged):
     features, places = judged
-    used = []
-
-    def spied(*args, calibration):
-        used.append(calibration)
-        return outcomes(*args, calibration=calibration)
-
-    monkeypatch.setattr(probabilistic, "outcomes", spied)
-    probabilities(clear_model, features, places)
+    used = uncalibrated(clear_model)
+    assert is_of_locate(used)
     query = clear_model.query_of_features(features)
-    judged_on, shown = used[0].density(clear_model.cell_model, query), explore(clear_model, query).density
+    judged_on, shown = used.density(clear_model.cell_model, query), explore(clear_model, query).density
+    seen = outcomes(clear_model, features, places, calibration=used)
+    np.testing.assert_allclose(seen.points, shown.point(), rtol=1e-4, atol=1e-4)
     np.testing.assert_array_equal(judged_on.cells, shown.cells)
     np.testing.assert_allclose(judged_on.mass, shown.mass, rtol=1e-4)
     for other in ({"width": 8}, {"mass": 0.5}):
-        changed = used[0].model_copy(update=other).density(clear_model.cell_model, query)
+        other_used = used.model_copy(update=other)
+        assert not is_of_locate(other_used)
+        changed = other_used.density(clear_model.cell_model, query)
         assert not np.array_equal(changed.cells, shown.cells)

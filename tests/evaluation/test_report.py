@@ -3,7 +3,6 @@
 import io
 import json
 import sys
-import zipfile
 from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import replace
@@ -13,14 +12,11 @@ import pytest
 import torch
 from rich.console import Console
 
-from graticule.data.countries import country_code
-from graticule.data.orbit.folder import render_folder
-from graticule.data.truth import read_truth
 from graticule.decoding.calibration import Calibration
 from graticule.decoding.sample import Sampling
-from graticule.earth.borders import country_at
 from graticule.earth.distance import haversine_km
 from graticule.errors import ConfigError, InputError, MissingExtraError
+from graticule.evaluation import methods
 from graticule.evaluation.leakage import Nearness
 from graticule.evaluation.methods import Choice, baselines
 from graticule.evaluation.metrics import geoscore
@@ -200,7 +196,7 @@ def test_half_a_question_is_refused(tiny_model, tmp_path, given):
         name: value if name in ("source", "split") else tmp_path / value for name, value in given.items()
     }
     with pytest.raises(
-        InputError, match=r"give a source and its folder, .* or a folder of images together with"
+        InputError, match=r"give a source and its folder, .* a folder of images together with"
     ):
         evaluate(tiny_model, **paths)
 
@@ -210,24 +206,6 @@ def test_a_model_without_the_flat_baseline_is_judged_without(tiny_model):
     features = torch.randn(5, 16, generator=torch.Generator().manual_seed(0))
     report = judge_features(bare, features, np.zeros((5, 2)), pictures="noise")
     assert "flat classifier" not in report.summaries
-
-
-@pytest.fixture(scope="module")
-def street_views(mosaic_file, tmp_path_factory):
-    """12 test pictures in the layout of OSV-5M, in a zip, one of them damaged; labels of countries and cities."""
-    folder = tmp_path_factory.mktemp("osv5m")
-    render_folder(mosaic_file, folder / "plain", views=12, seed=2)
-    (folder / "images/test").mkdir(parents=True)
-    known = read_truth(folder / "plain" / "truth.csv")
-    lines = ["id,latitude,longitude,country,region,sub-region,city,creator_username"]
-    with zipfile.ZipFile(folder / "images/test/00.zip", "w") as packed:
-        for number, row in enumerate(known):
-            picture = b"\xff\xd8 cut short" if number == 5 else row.path.read_bytes()
-            packed.writestr(f"00/{number}.jpg", picture)
-            country = country_code(country_at(row.latitude, row.longitude) or "") or ""
-            lines.append(f"{number},{row.latitude},{row.longitude},{country},,,town {number},ann")
-    (folder / "test.csv").write_text("\n".join(lines))
-    return folder
 
 
 def test_a_source_is_judged_in_place(clear_model, street_views):
@@ -414,3 +392,16 @@ def test_gallery_retrieval_holds_a_block_of_places_at_a_time(clear_model, monkey
     places = baselines(model)["gallery retrieval"](features)
     found = (model.alignment.images(features) * model.alignment.locations(places)).sum(1)
     torch.testing.assert_close(found, expected)
+
+
+def test_the_beam_is_not_searched_twice_for_one_density(clear_model, views, monkeypatch):
+    """Answers of the beam are read off the densities whose probabilities are judged."""
+    asked = []
+    explored = methods.answers
+    monkeypatch.setattr(methods, "answers", lambda *given: asked.append(given[-1]) or explored(*given))
+    compare_models([clear_model], views)
+    assert asked == ["greedy"]
+    # A calibration that was fitted on other densities than those of `locate` says nothing of its answers.
+    narrow = Calibration.none(clear_model.cell_model, mass=0.9, width=3)
+    compare_models([replace(clear_model, calibration=narrow)], views)
+    assert asked == ["greedy", "greedy", "beam"]

@@ -61,6 +61,15 @@ def evaluate(
             metavar="CSV", exists=True, dir_okay=False, help="Their places: path, latitude, longitude."
         ),
     ] = None,
+    features: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            exists=True,
+            file_okay=False,
+            help="Judge on what [b]graticule extract[/b] made with the models' encoder: no picture is read.",
+        ),
+    ] = None,
     distance: Annotated[
         Literal["haversine", "geodesic"],
         typer.Option(help="On a sphere (and < a threshold), or on the WGS84 ellipsoid (and <=)."),
@@ -119,7 +128,8 @@ def evaluate(
 ) -> None:
     """Compare models with baselines, and with each other, on pictures whose places are known.
 
-    [b]--source orbit[/b], or [b]--source NAME PATH[/b], or [b]--images DIR --truth CSV[/b].
+    [b]--source orbit[/b], or [b]--source NAME PATH[/b], or [b]--images DIR --truth CSV[/b], or
+    [b]--features DIR[/b].
     """
     if not audit and (near_cosine, near_km) != (None, None):
         raise typer.BadParameter("--near-cosine and --near-km say what --audit looks for: give it too")
@@ -152,6 +162,7 @@ def evaluate(
         images=images,
         truth=truth,
         mosaic=None if mosaic is None else Mosaic.open(mosaic),
+        features=features,
     )
     given = {"cosine": near_cosine, "km": near_km}
     nearness = replace(Nearness(), **{name: value for name, value in given.items() if value is not None})

@@ -7,7 +7,7 @@ each raised to a weight (Genest and Zidek 1986):
     density(cell) ~ (mass / km2)^cells * exp(similarity * scale * cosine)
 
 over the cells that are fine and probable enough; together they keep the mass they had. The weights are fitted on
-pictures with known places, as `graticule.evaluation.calibration` tells.
+pictures with known places, as `graticule.evaluation.calibration_fit` tells.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Three corrections, each for what the others can't mend. Temperatures sharpen or 
 so that a cell said to be as likely as another is. A blend brings in what the alignment says of each place. Regions
 and circles of given probability are then asked for at the size that was found, on pictures with known places, to cover
 as often as they say (split conformal prediction; Vovk et al. 2005, Angelopoulos and Bates 2021). How all of it is
-fitted is told in `graticule.evaluation.calibration`.
+fitted is told in `graticule.evaluation.calibration_fit`.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from graticule.evaluation.breakdown import Answers, Miss
 from graticule.evaluation.comparison import Comparison
 from graticule.evaluation.leakage import Audit
 from graticule.evaluation.metrics import Summary
-from graticule.evaluation.pictures import Pictures
+from graticule.evaluation.pictures import KnownPictures
 from graticule.evaluation.places import Administrative
 from graticule.evaluation.probabilistic import Probabilities
 from graticule.evaluation.rulers import Ruler
@@ -94,7 +94,7 @@ class Evaluation:
 
     reports: list[Report]
     pairs: list[Pair]
-    pictures: Pictures = field(repr=False, compare=False)
+    pictures: KnownPictures = field(repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, for JSON: the report of one model, or `reports` and `pairs`."""

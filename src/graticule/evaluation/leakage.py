@@ -9,6 +9,7 @@ and judges again. Weights stay as they are: what a network learnt from such pict
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 import torch
@@ -135,8 +136,28 @@ def without(model: Model, leaks: Leaks) -> Model:
             f"{model.config.name}: the audit drops all {len(kept)} rows of the gallery; none is left to ask."
         )
     gallery = model.gallery
-    built = None if gallery.built is None else _Rest(gallery.built, kept)
-    return replace(model, gallery=Gallery(gallery.lat_lon[kept], gallery.vectors[kept], built))
+    if not gallery.large:
+        return replace(model, gallery=Gallery(gallery.lat_lon[kept], gallery.vectors[kept]))
+    # Of millions, a copy would not fit into memory. All that is ever done with vectors is to ask for rows of them.
+    vectors = cast(Tensor, _KeptRows(gallery.vectors, kept.nonzero()[:, 0]))
+    return replace(model, gallery=Gallery(gallery.lat_lon[kept], vectors, _Rest(gallery.index, kept)))
+
+
+class _KeptRows:
+    """Some rows of a matrix that stays where it is, each read when it is asked for."""
+
+    def __init__(self, vectors: Tensor, kept: Tensor) -> None:
+        """Which rows (M,) of (N, D) vectors."""
+        self._vectors, self._kept = vectors, kept
+        self.shape = torch.Size((len(kept), vectors.shape[1]))
+        self.dtype, self.device = vectors.dtype, vectors.device
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def __getitem__(self, rows: slice | Tensor) -> Tensor:
+        """Numbers of any shape, each below M, to as many rows."""
+        return self._vectors[self._kept[rows]]
 
 
 class _Rest:

@@ -16,24 +16,24 @@ from torch import Tensor, nn
 
 from graticule.data.orbit.mosaic import Mosaic
 from graticule.data.orbit.views import Split, Views, poses
-from graticule.data.records import read_picture
 from graticule.data.truth import read_truth
 from graticule.encoders.contract import ImageEncoder
 from graticule.errors import InputError, PictureError
 from graticule.evaluation.metrics import PUBLISHED_KM, THRESHOLDS_KM
-from graticule.evaluation.places import LEVELS, Labels, label_column
-from graticule.images.batches import decode_batches, read_batches
+from graticule.evaluation.places import Labels
+from graticule.images.batches import read_batches
 from graticule.images.open import open_picture
 
-__all__ = ["OrbitPictures", "Pictures", "SourcePictures", "TruthPictures", "encode"]
+__all__ = ["BATCH", "KnownPictures", "OrbitPictures", "Pictures", "Prepare", "TruthPictures", "encode"]
 
-_BATCH = 256
+BATCH = 256
+"""Pictures encoded together."""
 
 Prepare: TypeAlias = Callable[[Image.Image], NDArray[np.uint8]] | None
 
 
-class Pictures(Protocol):
-    """Pictures with known places, in an order that stays."""
+class KnownPictures(Protocol):
+    """What is known of pictures, in an order that stays."""
 
     @property
     def words(self) -> str:
@@ -55,15 +55,19 @@ class Pictures(Protocol):
     def labels(self) -> Labels:
         """What else is known of them."""
 
-    def batches(self, size: int, prepare: Prepare) -> Iterator[Sequence[NDArray[np.uint8] | PictureError]]:
-        """Their pixels (3, size, size), or why there are none, in order; `prepare` as in `read_batches`."""
-
     def image(self, row: int) -> Image.Image:
         """One of them, to be looked at.
 
         Raises:
             PictureError: It can't be read.
         """
+
+
+class Pictures(KnownPictures, Protocol):
+    """Pictures with known places, whose pixels can be had."""
+
+    def batches(self, size: int, prepare: Prepare) -> Iterator[Sequence[NDArray[np.uint8] | PictureError]]:
+        """Their pixels (3, size, size), or why there are none, in order; `prepare` as in `read_batches`."""
 
 
 def encode(
@@ -164,7 +168,7 @@ class OrbitPictures:
     def batches(self, size: int, prepare: Prepare) -> Iterator[Sequence[NDArray[np.uint8] | PictureError]]:
         """Their pixels; a view needs no preparing."""
         camera = Views(self.mosaic, self.split, size=size)
-        for numbers in np.split(self._numbers, range(_BATCH, self.views, _BATCH)):
+        for numbers in np.split(self._numbers, range(BATCH, self.views, BATCH)):
             yield list(camera.batch(numbers)[0].numpy())
 
     def image(self, row: int) -> Image.Image:
@@ -201,62 +205,9 @@ class TruthPictures:
 
     def batches(self, size: int, prepare: Prepare) -> Iterator[Sequence[NDArray[np.uint8] | PictureError]]:
         """Their pixels."""
-        for batch in read_batches(self.paths, size, batch_size=_BATCH, prepare=prepare):
+        for batch in read_batches(self.paths, size, batch_size=BATCH, prepare=prepare):
             yield [pixels for _, pixels in batch]
 
     def image(self, row: int) -> Image.Image:
         """One of the files."""
         return open_picture(self.paths[row])
-
-
-class SourcePictures:
-    """What a source of the registry holds, read in place."""
-
-    thresholds = PUBLISHED_KM
-
-    def __init__(self, name: str, path: Path, split: str | None = None) -> None:
-        """Scan the source.
-
-        Args:
-            name: One of `graticule.registry.SOURCES`.
-            path: Its folder.
-            split: Which part, for a source with splits.
-
-        Raises:
-            ConfigError: There is no such source.
-            InputError: There is no such folder or split, or its table can't be used, or names no usable picture.
-            MissingExtraError: pyarrow is not installed.
-        """
-        from graticule.data.sources.contract import open_source
-
-        scan = open_source(name, path, split)
-        if not scan.records.num_rows:
-            raise InputError(
-                f"{path}: no picture of {name} can be used; `graticule data check {name} {path}` says why."
-            )
-        self.words = f"{name}, {split}" if split else name
-        self.path = path
-        self.ids: Sequence[str] = scan.records["id"].to_pylist()
-        self.lat_lon = np.stack([scan.records[axis].to_numpy() for axis in ("latitude", "longitude")], axis=1)
-        self.labels: Labels = {
-            label: label_column(scan.records[label])
-            for label in (*LEVELS, "author")
-            if scan.records[label].null_count < scan.records.num_rows
-        }
-        self._where = scan.records.select(["container", "member", "offset", "size"])
-
-    def batches(self, size: int, prepare: Prepare) -> Iterator[Sequence[NDArray[np.uint8] | PictureError]]:
-        """Their pixels."""
-        batches = decode_batches(
-            range(len(self.ids)), self._open, size, batch_size=_BATCH, ahead=2 * _BATCH, prepare=prepare
-        )
-        for batch in batches:
-            yield [pixels for _, pixels in batch]
-
-    def image(self, row: int) -> Image.Image:
-        """One of them."""
-        return self._open(row, None)
-
-    def _open(self, row: int, shortest: int | None) -> Image.Image:
-        [where] = self._where.slice(row, 1).to_pylist()
-        return open_picture(read_picture(self.path, where), name=self.ids[row], shortest=shortest)

@@ -30,7 +30,16 @@ from graticule.evaluation.metrics import Estimate, bootstrap, interval
 from graticule.locator import BEAM_WIDTH
 from graticule.model import Model
 
-__all__ = ["KNOWING_NOTHING", "Curve", "Probabilities", "Risk", "outcomes", "probabilities", "uncalibrated"]
+__all__ = [
+    "KNOWING_NOTHING",
+    "Curve",
+    "Probabilities",
+    "Risk",
+    "is_of_locate",
+    "outcomes",
+    "probabilities",
+    "uncalibrated",
+]
 
 KNOWING_NOTHING: Final = math.log(4 * math.pi * EARTH_RADIUS_KM**2)
 """Negative log-likelihood of an even spread over the Earth, in nats per km2: 20.05."""
@@ -94,30 +103,19 @@ def uncalibrated(model: Model) -> Calibration:
     return Calibration.none(model.cell_model, mass=1.0, width=BEAM_WIDTH)
 
 
-@torch.inference_mode()
-def probabilities(
-    model: Model, features: Tensor, lat_lon: NDArray[np.float64], *, calibration: Calibration | None = None
-) -> Probabilities:
-    """Hold a model's densities against the truth.
+def is_of_locate(calibration: Calibration) -> bool:
+    """Whether the densities made under a calibration are those that `locate` makes, so that their points are too."""
+    return (calibration.mass, calibration.width) == (1.0, BEAM_WIDTH)
 
-    Args:
-        model: Its cell model is judged.
-        features: (N, F) encoder features.
-        lat_lon: (N, 2) degrees, the truth.
-        calibration: What to correct the model with; nothing if not given.
 
-    Raises:
-        InputError: There are no pictures.
-        ConfigError: The calibration is of a model with other tokens.
-    """
-    used = calibration or uncalibrated(model)
-    seen = outcomes(model, features, lat_lon, calibration=used)
+def probabilities(seen: Outcomes) -> Probabilities:
+    """What the densities of N pictures, held against the truth, come to."""
     asked = (np.arange(1, seen.region_covers.shape[1] + 1) / 100).tolist()
     areas, found = recall_by_area(seen.searched_km2)
     places = areas.searchsorted(_AREAS_KM2, side="right")
     recall = np.where(places > 0, found[np.maximum(places - 1, 0)], 0.0)
     return Probabilities(
-        fitted_on=used.fitted_on,
+        fitted_on=seen.calibration.fitted_on,
         nll=_mean(seen.nats),
         median_nll=float(np.median(seen.nats)),
         coverage=coverage_table(seen),
@@ -133,10 +131,22 @@ def probabilities(
     )
 
 
+@torch.inference_mode()
 def outcomes(
     model: Model, features: Tensor, lat_lon: NDArray[np.float64], *, calibration: Calibration
 ) -> Outcomes:
-    """`observe` over any number of pictures, a batch of queries in memory at a time."""
+    """`observe` over any number of pictures, a batch of queries in memory at a time.
+
+    Args:
+        model: Its cell model is judged.
+        features: (N, F) encoder features.
+        lat_lon: (N, 2) degrees, the truth.
+        calibration: What to correct the model with, `uncalibrated(model)` for nothing.
+
+    Raises:
+        InputError: There are no pictures.
+        ConfigError: The calibration is of a model with other tokens.
+    """
     parts = [
         observe(
             calibration,

@@ -17,6 +17,7 @@ from graticule.data.orbit.mosaic import Mosaic, training_mosaic_path
 from graticule.data.orbit.views import Split
 from graticule.errors import InputError
 from graticule.evaluation.breakdown import Answers, group_rows, true_countries, worst_misses
+from graticule.evaluation.calibration import Outcomes
 from graticule.evaluation.comparison import Comparison, paired_difference
 from graticule.evaluation.countries import continents_of
 from graticule.evaluation.judged import Evaluation, Pair, Report
@@ -24,9 +25,10 @@ from graticule.evaluation.leakage import Audit, Nearness, find_leaks, without
 from graticule.evaluation.methods import GALLERY_FREE, Choice, baselines, decodings, selected
 from graticule.evaluation.metrics import THRESHOLDS_KM, Summary, summarise
 from graticule.evaluation.nearest import nearest
-from graticule.evaluation.pictures import OrbitPictures, Pictures, SourcePictures, TruthPictures, encode
+from graticule.evaluation.pictures import KnownPictures, OrbitPictures, Pictures, TruthPictures, encode
 from graticule.evaluation.places import Labels, PlaceTable, administrative
-from graticule.evaluation.probabilistic import Probabilities, probabilities
+from graticule.evaluation.probabilistic import is_of_locate, outcomes, probabilities, uncalibrated
+from graticule.evaluation.recorded import FeaturePictures, SourcePictures
 from graticule.evaluation.rulers import Ruler, RulerName, ruler
 from graticule.model import Model
 
@@ -58,7 +60,7 @@ class Truths:
     thresholds: Sequence[float] = THRESHOLDS_KM
 
     @classmethod
-    def of(cls, pictures: Pictures, rows: NDArray[np.int64]) -> Truths:
+    def of(cls, pictures: KnownPictures, rows: NDArray[np.int64]) -> Truths:
         """Some of the pictures."""
         return cls(
             words=pictures.words,
@@ -97,8 +99,9 @@ def find_pictures(
     images: Path | None = None,
     truth: Path | None = None,
     mosaic: Mosaic | None = None,
-) -> Pictures:
-    """The pictures of a source, or of a folder and its table.
+    features: Path | None = None,
+) -> Pictures | FeaturePictures:
+    """The pictures of a source, of a folder and its table, or of a folder of features.
 
     Args:
         source: "orbit", or one of `graticule.registry.SOURCES`; None for a folder and its table.
@@ -108,6 +111,7 @@ def find_pictures(
         images: folder of pictures.
         truth: CSV of their places.
         mosaic: what views of Orbit look at; the training mosaic if not given.
+        features: what `graticule extract` made of a source.
 
     Raises:
         ConfigError: there is no such source.
@@ -117,12 +121,18 @@ def find_pictures(
         raise InputError(
             "evaluate: views and a mosaic belong to the source 'orbit'; give them with it, or not."
         )
+    if features is not None:
+        if (source, path, split, images, truth) != (None,) * 5:
+            raise InputError(
+                "evaluate: features say what they are of; give them alone, or a source without them."
+            )
+        return FeaturePictures(features)
     if source is None and (path, split) == (None, None) and images is not None and truth is not None:
         return TruthPictures(truth, images)
     if source is None or (images, truth) != (None, None) or (source == "orbit") != (path is None):
         raise InputError(
-            "evaluate: give a source and its folder, the source 'orbit' alone, or a folder of images together with "
-            "their truth.csv."
+            "evaluate: give a source and its folder, the source 'orbit' alone, a folder of images together with their "
+            "truth.csv, or a folder of features."
         )
     if path is not None:
         return SourcePictures(source, path, split)
@@ -142,10 +152,11 @@ def evaluate(
     images: Path | None = None,
     truth: Path | None = None,
     mosaic: Mosaic | None = None,
+    features: Path | None = None,
     settings: Settings | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Report:
-    """Judge a model and its baselines on pictures with known places: a source, or a folder with truth.csv.
+    """Judge a model and its baselines on pictures with known places: a source, a folder with truth.csv, or features.
 
     Args:
         model: name, folder, or one that is open.
@@ -156,6 +167,7 @@ def evaluate(
         images: see `find_pictures`.
         truth: see `find_pictures`.
         mosaic: see `find_pictures`.
+        features: see `find_pictures`.
         settings: how it is judged.
         progress: told (done, total).
 
@@ -164,14 +176,14 @@ def evaluate(
         ConfigError: there is no such source or distance.
     """
     pictures = find_pictures(
-        source, path, split=split, views=views, images=images, truth=truth, mosaic=mosaic
+        source, path, split=split, views=views, images=images, truth=truth, mosaic=mosaic, features=features
     )
     return compare_models([model], pictures, settings=settings, progress=progress).reports[0]
 
 
 def compare_models(
     models: Sequence[str | Path | Model],
-    pictures: Pictures,
+    pictures: Pictures | FeaturePictures,
     *,
     settings: Settings | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
@@ -186,7 +198,8 @@ def compare_models(
 
     Raises:
         InputError: no picture could be read.
-        ConfigError: there is no such distance or selector, or the selector is of another model.
+        ConfigError: there is no such distance or selector, the selector is of another model, or features are of another
+            encoder than a model's.
         MissingExtraError: the settings need a package that is not installed.
     """
     settings = settings or Settings()
@@ -199,7 +212,7 @@ def compare_models(
     encoded: list[tuple[Model, tuple[Tensor, NDArray[np.int64]]]] = []
     for given, model in zip(models, opened, strict=True):
         known = next((done for other, done in encoded if _encode_alike(model, other)), None)
-        features, rows = known or encode(pictures, model.encoder, progress=progress)
+        features, rows = known or _features(pictures, model, progress)
         if known is None:
             encoded.append((model, (features, rows)))
         name = _unlike([report.model for report in reports], model.config.name, given)
@@ -255,7 +268,8 @@ class _Yardstick:
 
 def _judge(model: Model, features: Tensor, truths: Truths, settings: Settings, *, name: str) -> Report:
     yardstick = _Yardstick(truths, ruler(settings.distance))
-    points = _answers(model, features, truths, settings)
+    seen = _outcomes(model, features, truths.lat_lon)
+    points = _answers(model, features, truths, settings, seen=seen)
     km = {method: yardstick.km(found) for method, found in points.items()}
     summaries = {method: yardstick.summary(distances) for method, distances in km.items()}
     own = decodings(model)
@@ -272,7 +286,7 @@ def _judge(model: Model, features: Tensor, truths: Truths, settings: Settings, *
         differences={
             method: yardstick.difference(km[best], km[method]) for method in km if method not in own
         },
-        probabilities=_probabilities(model, features, truths.lat_lon),
+        probabilities={name: probabilities(found) for name, found in seen.items()},
         administrative=administrative(points[best], truths.labels, table=settings.places),
         continents=yardstick.by_group(km[best], continents_of(countries)),
         countries=yardstick.by_group(km[best], countries),
@@ -283,20 +297,36 @@ def _judge(model: Model, features: Tensor, truths: Truths, settings: Settings, *
 
 
 def _answers(
-    model: Model, features: Tensor, truths: Truths, settings: Settings
+    model: Model,
+    features: Tensor,
+    truths: Truths,
+    settings: Settings,
+    *,
+    seen: Mapping[str, Outcomes] | None = None,
 ) -> dict[str, NDArray[np.float64]]:
-    """Every method's points (B, 2), the baselines first."""
+    """Every method's points (B, 2), the baselines first; those of a density that has been made are taken from it."""
     methods = {**baselines(model), **decodings(model)}
     if settings.choice is not None:
         methods |= selected(model, settings.choice, truths.rows)
-    return {name: method(features).numpy() for name, method in methods.items()}
+    known = {}
+    if seen is not None:
+        own = seen["raw" if model.calibration is None else "calibrated"]
+        if is_of_locate(own.calibration):
+            known[f"{model.cell_model_name}, beam"] = own.points
+    return {
+        name: known[name] if name in known else method(features).numpy() for name, method in methods.items()
+    }
 
 
-def _probabilities(model: Model, features: Tensor, lat_lon: NDArray[np.float64]) -> dict[str, Probabilities]:
-    found = {"raw": probabilities(model, features, lat_lon)}
+def _outcomes(model: Model, features: Tensor, lat_lon: NDArray[np.float64]) -> dict[str, Outcomes]:
+    """How the model's densities stand to the truth: as it is, and calibrated where it brings a calibration."""
+    calibrations = {"raw": uncalibrated(model)}
     if model.calibration is not None:
-        found["calibrated"] = probabilities(model, features, lat_lon, calibration=model.calibration)
-    return found
+        calibrations["calibrated"] = model.calibration
+    return {
+        name: outcomes(model, features, lat_lon, calibration=calibration)
+        for name, calibration in calibrations.items()
+    }
 
 
 def _audit(
@@ -331,6 +361,16 @@ def _audit(
     )
 
 
+def _features(
+    pictures: Pictures | FeaturePictures, model: Model, progress: Callable[[int, int], None]
+) -> tuple[Tensor, NDArray[np.int64]]:
+    """Features of the pictures that could be read, and which these are: as they were extracted, or made now."""
+    if isinstance(pictures, FeaturePictures):
+        progress(len(pictures.ids), len(pictures.ids))
+        return pictures.features_for(model), pictures.rows
+    return encode(pictures, model.encoder, progress=progress)
+
+
 def _encode_alike(a: Model, b: Model) -> bool:
     """Whether two models' encoders are one, by settings and weights."""
     if a.encoder is b.encoder:
@@ -361,7 +401,7 @@ def _unlike(others: Sequence[str], name: str, given: str | Path | Model) -> str:
     return unlike
 
 
-def _pair(first: Report, second: Report, pictures: Pictures) -> Pair:
+def _pair(first: Report, second: Report, pictures: KnownPictures) -> Pair:
     _, a, b = np.intersect1d(first.answers.rows, second.answers.rows, return_indices=True)
     difference = paired_difference(
         first.answers.km[a],

@@ -1,23 +1,14 @@
-"""An evaluation as one page that needs nothing else: charts and maps as SVG, pictures inside, no scripts.
-
-Its policy allows no loading from anywhere, and no style but its own, so that it may be mailed, archived and opened
-offline.
-"""
+"""An evaluation as one page that needs nothing else: charts and maps as SVG, pictures inside, no scripts."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from importlib import resources
 from itertools import pairwise
 from typing import Final
 
 import numpy as np
-from PIL import Image
 
 from graticule.earth.notation import format_km, format_place
 from graticule.errors import PictureError
@@ -26,15 +17,15 @@ from graticule.evaluation.comparison import Comparison, Difference
 from graticule.evaluation.judged import Evaluation, Pair, Report
 from graticule.evaluation.leakage import Audit
 from graticule.evaluation.metrics import Estimate, Summary
-from graticule.evaluation.pictures import Pictures
+from graticule.evaluation.pictures import KnownPictures
 from graticule.evaluation.places import Administrative
 from graticule.evaluation.probabilistic import KNOWING_NOTHING, Curve, Probabilities
 from graticule.figures.charts import Axis, Line, chart
 from graticule.figures.error_map import CLASSES_KM, error_map
+from graticule.figures.page import page, thumbnail
 
 __all__ = ["report_page"]
 
-_THUMBNAIL: Final = 176
 _MISSES: Final = (24, 12)
 """Shown of one model, and of each of several."""
 _PERCENT: Final = Axis("", (0, 0.2, 0.4, 0.6, 0.8, 1), lambda share: f"{100 * share:.0f}")
@@ -42,11 +33,6 @@ _PERCENT: Final = Axis("", (0, 0.2, 0.4, 0.6, 0.8, 1), lambda share: f"{100 * sh
 
 def report_page(found: Evaluation) -> str:
     """The page of an evaluation, as HTML."""
-    style = resources.files("graticule.figures").joinpath("report.css").read_text("utf-8")
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    policy = (
-        f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-    )
     first = found.reports[0]
     names = " and ".join(report.model for report in found.reports)
     title = f"How far off is {names}?" if len(found.reports) == 1 else f"How far off are {names}?"
@@ -60,13 +46,11 @@ def report_page(found: Evaluation) -> str:
     ]
     for report in found.reports:
         body += _of_model(report, found.pictures, _MISSES[len(found.reports) > 1])
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{style}</style>\n</head>\n<body>\n{''.join(body)}\n"
-        "<footer><p>Made by Graticule. Outlines: Natural Earth. Answers are estimates; figures hold for pictures like "
-        "these.</p></footer>\n</body>\n</html>\n"
+    return page(
+        title,
+        body,
+        footer="Made by Graticule. Outlines: Natural Earth. Answers are estimates; figures hold for pictures like "
+        "these.",
     )
 
 
@@ -155,7 +139,7 @@ def _each(reports: Sequence[Report]) -> Iterable[tuple[_Look, Probabilities]]:
                 yield _Look(kind, place), probable
 
 
-def _of_model(report: Report, pictures: Pictures, misses: int) -> list[str]:
+def _of_model(report: Report, pictures: KnownPictures, misses: int) -> list[str]:
     """Everything that is one model's own."""
     thresholds = list(next(iter(report.summaries.values())).within)
     worst = report.worst[:misses]
@@ -324,7 +308,7 @@ def _audit(audit: Audit | None, thresholds: Sequence[float]) -> str:
     )
 
 
-def _miss(miss: Miss, pictures: Pictures) -> str:
+def _miss(miss: Miss, pictures: KnownPictures) -> str:
     places = [
         f"{format_place(*place)}, {country or 'sea'}"
         for place, country in ((miss.truth, miss.true_country), (miss.answer, miss.answered_country))
@@ -336,17 +320,13 @@ def _miss(miss: Miss, pictures: Pictures) -> str:
     )
 
 
-def _thumbnail(miss: Miss, pictures: Pictures) -> str:
+def _thumbnail(miss: Miss, pictures: KnownPictures) -> str:
     """A small copy inside the page, or words where the picture has gone since."""
     try:
         image = pictures.image(miss.row)
     except PictureError:
         return '<div class="gone">can\'t be read any more</div>'
-    image.thumbnail((2 * _THUMBNAIL, _THUMBNAIL), Image.Resampling.BICUBIC)
-    out = io.BytesIO()
-    image.save(out, "JPEG", quality=80)
-    data = base64.b64encode(out.getvalue()).decode()
-    return f'<img src="data:image/jpeg;base64,{data}" alt="" width="{image.width}" height="{image.height}">'
+    return thumbnail(image)
 
 
 def _section(title: str, *parts: str) -> str:

@@ -17,7 +17,7 @@ from graticule.decoding.select.probability import LogProbability
 from graticule.decoding.select.risk import MinimumRisk
 from graticule.decoding.select.similarity import Similarity
 from graticule.errors import InputError
-from graticule.evaluation import calibration
+from graticule.evaluation import calibration_fit
 from graticule.evaluation.selection import fit_fusion, pool
 from graticule.locator import BEAM_WIDTH, explore
 from graticule.model import Model
@@ -50,7 +50,7 @@ def calibrate(
         raise InputError(
             f"{fitted_on}: {len(features)} pictures are too few to calibrate on; give {LEAST_PICTURES} or more."
         )
-    fitted = calibration.fit(
+    fitted = calibration_fit.fit(
         model.cell_model,
         model.query_of_features(features),
         lat_lon=lat_lon,

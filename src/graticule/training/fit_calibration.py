@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from graticule.decoding.calibration import Calibration
-from graticule.evaluation.calibration import conformal, fit, observe
+from graticule.evaluation.calibration import observe
+from graticule.evaluation.calibration_fit import conformal, fit
 from graticule.evaluation.probabilistic import uncalibrated
 from graticule.model import Model
 from graticule.training.fit_choice import Part

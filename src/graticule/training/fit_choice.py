@@ -13,7 +13,7 @@ from torch import Tensor
 
 from graticule.earth import s2
 from graticule.earth.cell_size import cell_areas_km2
-from graticule.evaluation.calibration import fit_temperature, true_token_log_probs
+from graticule.evaluation.calibration_fit import fit_temperature, true_token_log_probs
 from graticule.model import Model, ModelConfig
 from graticule.retrieval.gallery import Gallery
 from graticule.tokens.gallery import GalleryCellModelConfig
