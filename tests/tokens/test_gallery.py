@@ -128,3 +128,14 @@ def test_a_gallery_must_hold_something_and_match_itself():
         GalleryCellModel(SCHEME, torch.zeros(2, 2), torch.zeros(3, 8))
     with pytest.raises(CoordinateError):
         GalleryCellModel(SCHEME, torch.tensor([[91.0, 0.0]]), torch.zeros(1, 8))
+
+
+def test_vectors_stay_as_they_are_stored_and_are_read_a_block_at_a_time(monkeypatch):
+    whole, lat_lon, vectors = gallery(40)
+    monkeypatch.setattr("graticule.retrieval.exact._NUMBERS_AT_ONCE", 7 * 8)
+    stored = vectors.half()
+    parts = GalleryCellModel(SCHEME, torch.from_numpy(lat_lon), stored, temperature=0.3)
+    assert parts._vectors is stored
+    expected = whole.next_log_probs(whole.begin(pictures()))
+    found = parts.next_log_probs(parts.begin(pictures()))
+    torch.testing.assert_close(found, expected, atol=5e-3, rtol=0)

@@ -13,7 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
+from graticule.alignment.location import LocationEncoderConfig
+from graticule.alignment.spaces import SpacesAlignment, SpacesAlignmentConfig
 from graticule.errors import InputError
+from graticule.retrieval.build import Unindexed, build_index
+from graticule.retrieval.exact import ExactIndexConfig
+from graticule.retrieval.folder import NEIGHBOURS, IndexPlan
+from graticule.store import ModelFolder, save_tensors, write_manifest
 from graticule.training import shards
 from graticule.training.shards import read_records
 from graticule.training.stored import StoredRows, matrices, selected
@@ -121,19 +127,53 @@ def test_what_was_found_good_does_not_excuse_what_is_bad_now(tmp_path):
             read_records(tmp_path, checked=checked)
 
 
+def index(folder):
+    """An alignment of the folder's features to vectors half as wide, and an index of these, as training reads it."""
+    records = read_records(folder)
+    location = LocationEncoderConfig(sigmas=(1.0,), frequencies=8, hidden=16, layers=1, width=512)
+    torch.manual_seed(0)
+    alignment = SpacesAlignment(SpacesAlignmentConfig(feature_width=1024, hidden=8, location=location))
+    alignment.save(folder / "alignment", about={}, card="")
+    alignment = SpacesAlignment.from_folder(folder / "alignment")
+    plan = IndexPlan(
+        kind="exact",
+        rows=len(records),
+        width=512,
+        encoder_digest=None,
+        vectors="made up",
+        features="",
+        settings=ExactIndexConfig(),
+    )
+    source = Unindexed(records.lat_lon, lambda rows: alignment.images(records.features[rows].float()))
+    build_index(source, folder / "index", plan, report=lambda line: None)
+    # Any others will do for neighbours: to find the nearest would take hours here.
+    near = torch.randint(len(records), (len(records), 4), dtype=torch.int32)
+    digest = save_tensors(
+        folder / "index" / NEIGHBOURS, {"rows": near, "similarities": torch.ones(near.shape).half()}
+    )
+    digests = ModelFolder(folder / "index").digests
+    write_manifest(folder / "index", {**digests, NEIGHBOURS: digest})
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the processes that are measured are forked")
-def test_memory_does_not_grow_with_the_data(tmp_path):
+@pytest.mark.parametrize("what", ["align", "geotoken"])
+def test_memory_does_not_grow_with_the_data(tmp_path, what):
     width, rows = 1024, 16_384
     for name, count in (("small", 1), ("large", 10)):
         (tmp_path / name).mkdir()
         for number in range(count):
             write(tmp_path / name, f"shard-{number}.safetensors", rows=rows, width=width)
-    size_mb = 9 * rows * width * 2 / 2**20
+        if what == "geotoken":
+            index(tmp_path / name)
+    size_mb = 9 * rows * width * 2 / 2**20 * (1.5 if what == "geotoken" else 1)
     source = Path(__file__).parents[2] / "src"
     # Left to itself glibc keeps blocks of up to 32 MB that were freed, now more of them and now fewer.
     steady = {"MALLOC_MMAP_THRESHOLD_": str(2**20), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [sys.executable, Path(__file__).with_name("memory_run.py"), tmp_path / "small", tmp_path / "large"],
+        [
+            *(sys.executable, Path(__file__).with_name("memory_run.py"), what),
+            *(tmp_path / "small", tmp_path / "large"),
+        ],
         env={**os.environ, "PYTHONPATH": str(source), **steady},
         capture_output=True,
         text=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final, Literal
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from graticule.retrieval.contract import check_search
 
-__all__ = ["ExactIndex", "ExactIndexConfig"]
+__all__ = ["ExactIndex", "ExactIndexConfig", "blocks"]
 
 _NUMBERS_AT_ONCE: Final = 4_194_304
 """Of the vectors, as float32: 16 MB stay in a processor's cache while they are used."""
@@ -22,6 +23,13 @@ class ExactIndexConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["exact"] = "exact"
+
+
+def blocks(vectors: Tensor) -> Iterator[tuple[int, Tensor]]:
+    """(N, D) vectors as they are stored, some at a time: the first row of each block, and the block as float32."""
+    size = max(1, _NUMBERS_AT_ONCE // max(1, vectors.shape[1]))
+    for start in range(0, len(vectors), size):
+        yield start, vectors[start : start + size].float()
 
 
 class ExactIndex:
@@ -57,11 +65,10 @@ class ExactIndex:
         return torch.cat([values for values, _ in found]), torch.cat([rows for _, rows in found])
 
     def _found(self, queries: Tensor, k: int) -> tuple[Tensor, Tensor]:
-        size = max(1, _NUMBERS_AT_ONCE // self.vectors.shape[1])
         queries = queries.float()
         best, rows = queries.new_empty(len(queries), 0), queries.new_empty(len(queries), 0, dtype=torch.int64)
-        for start in range(0, len(self.vectors), size):
-            similarities = queries @ self.vectors[start : start + size].float().T
+        for start, block in blocks(self.vectors):
+            similarities = queries @ block.T
             here, places = similarities.topk(min(k, similarities.shape[1]), dim=1)
             best, rows = torch.cat([best, here], dim=1), torch.cat([rows, places + start], dim=1)
             best, kept = best.topk(min(k, best.shape[1]), dim=1)

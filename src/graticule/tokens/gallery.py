@@ -17,6 +17,7 @@ from torch import Tensor
 
 from graticule.earth.cells import TokenScheme
 from graticule.errors import ConfigError
+from graticule.retrieval.exact import blocks
 from graticule.tokens.query import Query
 
 __all__ = ["GalleryCellModel", "GalleryCellModelConfig", "GalleryState"]
@@ -57,7 +58,8 @@ class GalleryCellModel:
     """The cell model of contrastive similarity: p(cell) = sum over the gallery entries in it.
 
     Weights have the precision of the similarities, float32, and are summed in float64: mass below about 1e-16 of the
-    whole may read as none. A batch costs `(B, N)` of both in memory.
+    whole may read as none. A batch costs `(B, N)` of both in memory; vectors stay as they are stored, in float16 or on
+    disk, and are read a block at a time.
 
     Example:
         >>> places = torch.tensor([[48.86, 2.35], [-33.86, 151.21]], dtype=torch.float64)
@@ -105,13 +107,22 @@ class GalleryCellModel:
         for token, size in zip(tokens.unbind(-1), scheme.vocabulary, strict=True):
             leaves = leaves * size + token
         leaves, order = leaves.sort(stable=True)
-        self._leaves = leaves.to(location_vectors.device)
-        self._vectors = F.normalize(location_vectors[order.to(location_vectors.device)].float(), dim=-1)
+        device = location_vectors.device
+        self._leaves = leaves.to(device)
+        # Where each entry lies in leaf order.
+        self._place = torch.empty_like(order).scatter_(0, order, torch.arange(len(order))).to(device)
+        self._vectors = location_vectors
+        lengths = [block.norm(dim=-1).clamp(min=1e-12) for _, block in blocks(location_vectors)]
+        self._lengths = torch.cat(lengths)
 
     @torch.no_grad()
     def begin(self, query: Query) -> GalleryState:
         """The state of the empty prefix; see `CellModel`."""
-        similarities = F.normalize(query.vectors["location"].float(), dim=-1) @ self._vectors.T
+        pictures = F.normalize(query.vectors["location"].float(), dim=-1)
+        similarities = pictures.new_empty(len(pictures), len(self._leaves))
+        for start, block in blocks(self._vectors):
+            rows = slice(start, start + len(block))
+            similarities.index_copy_(1, self._place[rows], pictures @ block.T / self._lengths[rows])
         # The softmax without its division: that is left to the few cells which are asked for.
         weights = similarities.sub_(similarities.amax(-1, keepdim=True)).div_(self.temperature).exp_()
         cumulative = weights.new_zeros(len(weights), weights.shape[1] + 1, dtype=torch.float64)

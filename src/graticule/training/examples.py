@@ -39,6 +39,8 @@ class Examples:
         gallery: where the rows are.
         widths: name and width of each space that the gallery's vectors hold; see `neighbours_of`.
         chosen: (M,) of the N.
+        shown: the gallery that neighbours' vectors are taken from, where they are to be had otherwise than mapped;
+            None: the gallery itself.
     """
 
     features: Rows
@@ -49,6 +51,7 @@ class Examples:
     gallery: Gallery
     widths: dict[str, int]
     chosen: Tensor
+    shown: Gallery | None = None
 
     @classmethod
     def looked_up(
@@ -112,7 +115,7 @@ class Examples:
         with torch.no_grad(), torch.autocast("cpu", enabled=False):
             vectors = picture_vectors(self.alignment, self.features[numbers].float())
             neighbours = neighbours_of(
-                self.gallery,
+                self.shown or self.gallery,
                 scheme,
                 widths=self.widths,
                 rows=self.rows[numbers].long(),

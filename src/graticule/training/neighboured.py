@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import torch
+from torch import Tensor
 
 from graticule.alignment.contract import ImageLocationAlignment
 from graticule.errors import ConfigError
-from graticule.retrieval.folder import open_index
+from graticule.retrieval.folder import VECTORS, open_index
 from graticule.retrieval.neighbours import read_neighbours
 from graticule.training.examples import Examples, gallery_widths
 from graticule.training.shards import Records
+from graticule.training.stored import StoredRows, matrices
 
 __all__ = ["complete", "neighboured"]
 
@@ -25,6 +29,9 @@ def neighboured(
     encoder_digest: str | None = None,
 ) -> Examples:
     """All pictures of a folder of features; features, index and neighbours stay on disk.
+
+    Vectors of neighbours are read, and not mapped as a search wants them: batch by batch all of the map would come to
+    count as memory in use.
 
     Args:
         records: the pictures.
@@ -55,6 +62,7 @@ def neighboured(
         gallery=gallery,
         widths=gallery_widths(alignment, records.features, gallery),
         chosen=torch.arange(len(records)),
+        shown=replace(gallery, vectors=cast(Tensor, StoredRows([matrices(index / VECTORS)["vectors"]]))),
     )
 
 

@@ -113,8 +113,9 @@ class StoredRows:
         return len(self), self._parts[0].shape[1]
 
     def __getitem__(self, rows: Tensor | slice) -> Tensor:
-        """(M,) numbers to (M, W): the only thing here that reads."""
-        numbers, place = self._rows[rows].sort()
+        """(M,) numbers, or (M, K), to (M, W), or (M, K, W): the only thing here that reads."""
+        wanted = self._rows[rows]
+        numbers, place = wanted.flatten().sort()
         found = torch.zeros(len(numbers), self.shape[1], dtype=torch.float16)
         # Where each matrix's rows begin and end among the sorted numbers; those before the first are -1.
         ends = torch.searchsorted(
@@ -126,7 +127,7 @@ class StoredRows:
                 found[begin:end] = part.rows((numbers[begin:end] - start).tolist())
         out = torch.empty_like(found)
         out[place] = found
-        return out
+        return out.view(*wanted.shape, self.shape[1])
 
     def only(self, rows: Tensor) -> StoredRows:
         """(M,) of the rows, still on disk."""
