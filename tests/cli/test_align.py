@@ -77,6 +77,18 @@ def test_the_paper_s_settings_run_alike_alone_and_under_torchrun(run, features, 
     assert two[1]["validation"] == pytest.approx(one[1]["validation"])
 
 
+def test_the_settings_of_geotoken_s_first_stage_run(run, features, tmp_path):
+    config = ROOT / "configs" / "alignment-geotoken.yaml"
+    status, _, err = run(
+        *("align", features, "--out", tmp_path / "out", "--config", config, "--steps", 2, "--batch", 10)
+    )
+    assert (status, err) == (0, "")
+    recipe = json.loads((tmp_path / "out" / "config.json").read_text())["recipe"]
+    assert (recipe["policy"]["name"], recipe["queue"], recipe["both_ways"]) == ("none", 4096, True)
+    assert (recipe["schedule"]["kind"], recipe["steps"]) == ("cosine", 2)
+    assert recipe["location"]["hidden"] == 1024
+
+
 def test_wrong_use_is_told_without_a_traceback(run, features, tmp_path):
     (tmp_path / "empty").mkdir()
     out = ["--out", tmp_path / "out"]

@@ -2,16 +2,16 @@
 
 import shutil
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from torch.nn import functional
 
-from graticule.alignment.location import LocationEncoderConfig
-from graticule.alignment.spaces import SpacesAlignment, SpacesAlignmentConfig
+from feature_parts import COUNT, WIDTH, make_parts
+from graticule.alignment.spaces import SpacesAlignment
 from graticule.earth.cells import TokenScheme
 from graticule.errors import ConfigError, InputError, ModelNotFoundError
 from graticule.locator import Geolocator
@@ -33,8 +33,6 @@ from graticule.training.reward_pictures import FeatureFolder
 from graticule.training.shards import read_records
 
 PAPER = Path(__file__).parents[2] / "configs" / "geotoken-paper.yaml"
-COUNT, WIDTH = 120, 16
-LOCATION = LocationEncoderConfig(sigmas=(1.0, 3.0), frequencies=8, hidden=16, layers=1, width=WIDTH)
 SMALL = {
     "geotoken": {
         "levels": [0, 2, 4],
@@ -54,28 +52,7 @@ SMALL = {
 @pytest.fixture(scope="module")
 def parts(tmp_path_factory):
     """A folder of features, an alignment, and an index with neighbours of its location vectors."""
-    folder = tmp_path_factory.mktemp("parts")
-    random = np.random.default_rng(0)
-    lat_lon = torch.from_numpy(random.uniform((-60, -180), (75, 180), (COUNT, 2)))
-    features = torch.randn(COUNT, WIDTH, generator=torch.Generator().manual_seed(0)).half()
-    # Rows 0 to 7 are one picture eight times: its neighbours are to be found beyond its twins.
-    features[1:8], lat_lon[1:8] = features[0], lat_lon[0]
-    (folder / "features").mkdir()
-    for number, rows in enumerate(torch.arange(COUNT).split(70)):
-        path = folder / "features" / f"shard-{number:08d}.safetensors"
-        save_file({"features": features[rows], "lat_lon": lat_lon[rows]}, path)
-    torch.manual_seed(0)
-    config = SpacesAlignmentConfig(feature_width=WIDTH, hidden=WIDTH, location=LOCATION, text_width=WIDTH)
-    SpacesAlignment(config).save(folder / "alignment", about={}, card="")
-    done = index_folder(
-        folder / "features",
-        folder / "index",
-        alignment=str(folder / "alignment"),
-        neighbours=NeighbourConfig(count=15),
-        report=lambda line: None,
-    )
-    assert done
-    return folder
+    return make_parts(tmp_path_factory.mktemp("parts"))
 
 
 def run(parts, model_folder, out, recipe=None, **options):
@@ -314,6 +291,21 @@ def test_a_reward_model_learns_from_the_gallery_s_own_pictures(parts, tiny_model
         train_reward(model, replace(pictures, index=index), tmp_path / "b", recipe, report=print)
 
 
+def test_the_paper_s_settings_of_a_reward_model_train(parts, tiny_model_folder, tmp_path):
+    """Two steps; the batch, the hidden layer and the number of pictures alone are made small."""
+    assert run(parts, tiny_model_folder, tmp_path / "model")
+    path = PAPER.with_name("reward-geotoken.yaml")
+    paper = read_recipe(RewardRecipe, path, {})
+    how = paper.training(500_000)
+    assert (paper.near_km, paper.samples, paper.temperature, paper.hidden) == (200, 10, 0.7, 2048)
+    assert how.schedule.factor(2 * 7812, how.steps) == pytest.approx(0.9**2)
+    assert (how.learning_rate, how.steps, how.accumulate) == (5e-5, 7800, 1)
+    recipe = read_recipe(RewardRecipe, path, {"batch": 16, "hidden": 16, "steps": 2, "device": "cpu"})
+    pictures = FeatureFolder(parts / "features", parts / "index")
+    assert train_reward(Model.open(tmp_path / "model"), pictures, tmp_path / "reward", recipe, report=print)
+    assert RewardModel.from_folder(tmp_path / "reward").config.near_km == 200
+
+
 def test_only_pictures_that_are_not_in_the_gallery_are_searched_for(parts, tiny_model_folder, tmp_path):
     assert run(parts, tiny_model_folder, tmp_path / "model")
     model = Model.open(tmp_path / "model")
@@ -322,9 +314,11 @@ def test_only_pictures_that_are_not_in_the_gallery_are_searched_for(parts, tiny_
     others.features.mkdir()
     tensors = load_file(parts / "features" / "shard-00000001.safetensors")
 
+    runs = count()
+
     def examples():
         save_file(tensors, others.features / "shard-00000000.safetensors")
-        return others.examples(model, recipe, tmp_path, report=print, deadline=0)
+        return others.examples(model, recipe, tmp_path / f"run-{next(runs)}", report=print, deadline=0)
 
     # A part of the gallery, in its own order.
     with pytest.raises(InputError, match="find themselves in the model's gallery"):
