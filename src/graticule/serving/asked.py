@@ -9,9 +9,11 @@ from typing import Final
 from graticule.serving.problems import ServingError
 from graticule.serving.uploads import Form, Upload
 
-__all__ = ["Asked"]
+__all__ = ["LANGUAGE", "MOST_CANDIDATES", "Asked"]
 
-_MOST: Final = 50
+MOST_CANDIDATES: Final = 50
+LANGUAGE: Final = "[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,2}"
+"""What a language's code looks like."""
 _TEXTS: Final = ("within", "model", "top_k", "language", "detail")
 
 
@@ -66,13 +68,13 @@ class Asked:
 
 
 def _top_k(text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,3}", text) or not 1 <= int(text) <= _MOST:
-        raise ServingError(422, f"top_k: {text[:20]!r} is no whole number from 1 to {_MOST}.")
+    if not re.fullmatch(r"[0-9]{1,3}", text) or not 1 <= int(text) <= MOST_CANDIDATES:
+        raise ServingError(422, f"top_k: {text[:20]!r} is no whole number from 1 to {MOST_CANDIDATES}.")
     return int(text)
 
 
 def _language(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,2}", text):
+    if not re.fullmatch(LANGUAGE, text):
         raise ServingError(422, f"language: {text[:20]!r} is no language's code, such as 'en'.")
     return text
 

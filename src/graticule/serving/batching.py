@@ -77,10 +77,10 @@ class Batcher:
         self._waiting.put(job)
         return job.result
 
-    def stop(self) -> None:
-        """Answer what waits, and end the thread."""
+    def stop(self, timeout_s: float | None = None) -> None:
+        """Answer what waits, and end the thread; it is left behind if that takes too long."""
         self._waiting.put(None)
-        self._thread.join()
+        self._thread.join(timeout_s)
 
     def _run(self) -> None:
         for geolocator in self._first:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from graticule.earth.places import Place, Places
+from graticule.earth.places import Places
 from graticule.explain import explain, words
 from graticule.output import to_dict
 from graticule.prediction import Prediction, Result
 
-__all__ = ["MOST_CELLS", "described", "place_values"]
+__all__ = ["MOST_CELLS", "described"]
 
 MOST_CELLS = 4096
 """Cells of a density that are told."""
@@ -38,24 +38,11 @@ def described(result: Result, places: Places, *, whole: bool, thumbnails: str | 
     return values | told
 
 
-def place_values(place: Place) -> dict[str, Any]:
-    """A place as plain values."""
-    return {
-        "text": str(place),
-        "country": place.country,
-        "country_name": place.country_name,
-        "region": place.region,
-        "town": place.town,
-        "town_km": place.town_km,
-        "claimed_by": list(place.claimed_by),
-    }
-
-
 def _named(result: Prediction, places: Places) -> list[dict[str, Any]]:
     """The places of the estimate and of its candidates."""
     points = [result, *result.candidates]
     found = places.at([point.latitude for point in points], [point.longitude for point in points])
-    return [place_values(place) for place in found]
+    return [place.to_dict() for place in found]
 
 
 def _name_candidates(values: dict[str, Any], named: Iterable[dict[str, Any]]) -> None:

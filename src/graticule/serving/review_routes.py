@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from graticule.earth.places import Places
 from graticule.errors import PictureError
 from graticule.images.open import open_picture
 from graticule.serving import schema
-from graticule.serving.describe import place_values
 from graticule.serving.problems import JSON, ServingError
 from graticule.serving.review import Batch
 from graticule.serving.routes import errors
@@ -24,10 +23,11 @@ from graticule.serving.uploads import small_body
 
 __all__ = ["review_routes"]
 
+_REVIEW: Final[TypeAdapter[schema.Judged | schema.Moved]] = TypeAdapter(schema.Review)
 _SIDE: Final = 1600
 """Pictures are shown at most so large."""
 _BODY: Final[dict[str, Any]] = {
-    "requestBody": {"required": True, "content": {JSON: {"schema": schema.Review.model_json_schema()}}}
+    "requestBody": {"required": True, "content": {JSON: {"schema": _REVIEW.json_schema()}}}
 }
 
 
@@ -88,9 +88,9 @@ def review_routes(service: Service, batch: Batch | None) -> APIRouter:
     return router
 
 
-def _review(body: bytes) -> schema.Review:
+def _review(body: bytes) -> schema.Judged | schema.Moved:
     try:
-        return schema.Review.model_validate_json(body)
+        return _REVIEW.validate_json(body)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the body"
@@ -105,7 +105,7 @@ def _told(batch: Batch) -> list[str]:
         [point["latitude"] for point, _ in named], [point["longitude"] for point, _ in named]
     )
     for (_, holder), place in zip(named, found, strict=True):
-        holder["place"] = place_values(place)
+        holder["place"] = place.to_dict()
     return [json.dumps(result, ensure_ascii=False) for result in shown]
 
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 from graticule.errors import ModelFormatError
 from graticule.locator import list_models
 from graticule.serving import schema
-from graticule.serving.asked import Asked
+from graticule.serving.asked import LANGUAGE, MOST_CANDIDATES, Asked
 from graticule.serving.problems import JSON, ServingError
 from graticule.serving.service import Service
 from graticule.serving.uploads import received
@@ -43,11 +43,16 @@ _FORM: Final[dict[str, Any]] = {
                         "top_k": {
                             "type": "integer",
                             "minimum": 1,
-                            "maximum": 50,
+                            "maximum": MOST_CANDIDATES,
                             "default": 5,
                             "description": "Candidates a picture, at most.",
                         },
-                        "language": {"type": "string", "default": "en", "description": "Of names of places."},
+                        "language": {
+                            "type": "string",
+                            "pattern": f"^{LANGUAGE}$",
+                            "default": "en",
+                            "description": "Of names of places.",
+                        },
                         "detail": {
                             "type": "string",
                             "enum": ["answer", "map"],
@@ -102,7 +107,7 @@ def routes(service: Service) -> APIRouter:
         )
 
     @router.get("/regions", responses=errors(422), summary="The countries that `within` takes.")
-    def regions(language: str = Query("en", min_length=2, max_length=20)) -> schema.Countries:
+    def regions(language: str = Query("en", pattern=f"^{LANGUAGE}$")) -> schema.Countries:
         from graticule.earth import borders
 
         names = sorted(borders.countries())

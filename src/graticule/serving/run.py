@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import math
 import signal
 import socket
 import threading
@@ -18,7 +19,7 @@ from graticule.errors import ConfigError
 from graticule.serving.protocol import patient_protocol
 from graticule.serving.settings import Settings
 
-__all__ = ["listening", "run", "url_of"]
+__all__ = ["listening", "run", "server_of", "url_of"]
 
 
 def listening(settings: Settings) -> socket.socket:
@@ -50,6 +51,21 @@ def url_of(settings: Settings, bound: socket.socket) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{bound.getsockname()[1]}/"
 
 
+def server_of(app: ASGIApp, settings: Settings) -> uvicorn.Server:
+    """uvicorn, set up for an application."""
+    config = uvicorn.Config(
+        app,
+        http=patient_protocol(settings.limits),
+        ws="none",
+        lifespan="on",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=math.ceil(settings.limits.drain_s),
+    )
+    return uvicorn.Server(config)
+
+
 def run(app: ASGIApp, settings: Settings, bound: socket.socket, *, open_browser: bool = False) -> None:
     """Serve until told to stop, by SIGTERM or Ctrl+C; requests in progress are then given time to end.
 
@@ -60,21 +76,11 @@ def run(app: ASGIApp, settings: Settings, bound: socket.socket, *, open_browser:
         open_browser: show the page.
     """
     logging.getLogger("graticule").setLevel(logging.INFO)
-    config = uvicorn.Config(
-        app,
-        http=patient_protocol(settings.limits),
-        ws="none",
-        lifespan="on",
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=round(settings.limits.drain_s),
-    )
     if open_browser:
         # The socket listens: the browser waits there until the first request is taken.
         threading.Thread(target=webbrowser.open, args=(url_of(settings, bound),), daemon=True).start()
     with _ending_well():
-        uvicorn.Server(config).run(sockets=[bound])
+        server_of(app, settings).run(sockets=[bound])
 
 
 @contextmanager

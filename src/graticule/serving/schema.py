@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = [
     "Countries",
@@ -201,20 +201,26 @@ class State(_Said):
     status: str
 
 
-class Review(_Said):
-    """What a person decided about an estimate."""
-
-    status: Literal["confirmed", "moved", "rejected"]
-    latitude: Latitude | None = None
-    longitude: Longitude | None = None
+class _Decided(_Said):
     note: str = Field("", max_length=10_000)
 
-    @model_validator(mode="after")
-    def _where_it_moved(self) -> Review:
-        placed = self.latitude is not None and self.longitude is not None
-        if placed != (self.status == "moved") or (self.latitude is None) != (self.longitude is None):
-            raise ValueError("latitude and longitude go with 'moved', both of them, and with nothing else")
-        return self
+
+class Judged(_Decided):
+    """An estimate that was looked at, and left where it is or thrown out."""
+
+    status: Literal["confirmed", "rejected"]
+
+
+class Moved(_Decided):
+    """An estimate that was moved to where the picture was taken."""
+
+    status: Literal["moved"]
+    latitude: Latitude
+    longitude: Longitude
+
+
+Review = Annotated[Judged | Moved, Field(discriminator="status")]
+"""What a person decided about an estimate."""
 
 
 class ReviewedResult(Result):

@@ -66,8 +66,8 @@ class Service:
 
     def stop(self) -> None:
         """Answer what waits, and end."""
-        self._batcher.stop()
-        self._pool.shutdown(cancel_futures=True)
+        self._batcher.stop(self.settings.limits.drain_s)
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
     @property
     def ready(self) -> bool:
@@ -158,8 +158,11 @@ class Service:
             return await asyncio.wrap_future(self._batcher.submit(job))
 
         # A group: where one fails, or the client's time is up, the others are called off.
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one(picture)) for picture in asked.pictures]
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(one(picture)) for picture in asked.pictures]
+        except ExceptionGroup as several:
+            raise several.exceptions[0] from several
         return [task.result() for task in tasks]
 
     def _decoded(

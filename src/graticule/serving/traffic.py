@@ -12,6 +12,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from graticule.serving.metrics import Metrics
+from graticule.serving.problems import problem
 
 __all__ = ["Linger", "Observe"]
 
@@ -83,7 +84,7 @@ class Observe:
             await self._app(scope, receive, send)
             return
         start = time.perf_counter()
-        status = 500
+        status = 0
 
         async def noted(message: Message) -> None:
             nonlocal status
@@ -93,6 +94,11 @@ class Observe:
 
         try:
             await self._app(scope, receive, noted)
+        except asyncio.CancelledError:  # the time is up that requests are given when the server is stopped
+            if not status:
+                await problem(503, "the server was stopped before the answer was there.")(
+                    scope, receive, noted
+                )
         finally:
             took = time.perf_counter() - start
             route = _route(scope)
