@@ -31,7 +31,7 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(run, archive):
     assert status == 1, "something was refused"
     assert "[red]b.jpg" in out
     assert "43.1° S, 5.2° E" in out
-    assert "2 to be written" in out
+    assert f"2 to be written, such as {archive / 'a.jpg.xmp'}\n" in out
     assert "1 left alone: its EXIF has GPS" in out
     assert "refused  none.jpg: no such file" in err
     assert "malformed  results.jsonl, line 5: is no JSON" in err
@@ -80,7 +80,7 @@ def test_long_lists_are_cut_with_a_total(run, archive):
     for number in range(25):
         Image.new("RGB", (4, 4)).save(archive / f"{number}.jpg")
     _, out, err = run("write", "results.jsonl", "--folder", archive)
-    assert "and 5 more\n25 to be written" in out
+    assert "and 5 more\n25 to be written, such as" in out
     assert "and 5 more; --format json has all" in err
 
 

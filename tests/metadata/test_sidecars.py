@@ -251,14 +251,14 @@ def test_a_folder_that_can_not_be_written_to_is_told(
 ):
     for name in ("locked/a.jpg", "b.jpg"):
         save_picture(tmp_path / name)
-    opened = Path.open
+    opened = os.open
 
-    def read_only(path, mode="r", *options, **more):
-        if path.parent.name == "locked" and mode not in ("r", "rb"):
+    def read_only(path, flags, *options, **more):
+        if Path(path).parent.name == "locked" and flags & os.O_CREAT:
             raise OSError(errno.EROFS, os.strerror(errno.EROFS))
-        return opened(path, mode, *options, **more)
+        return opened(path, flags, *options, **more)
 
-    monkeypatch.setattr(Path, "open", read_only)  # root, whom permissions don't stop, runs tests too
+    monkeypatch.setattr(os, "open", read_only)  # root, whom permissions don't stop, runs tests too
     outcomes = written([line("locked/a.jpg"), line("b.jpg")])
     assert [outcome.action for outcome in outcomes.values()] == ["refuse", "write"]
     assert "Read-only file system" in outcomes["locked/a.jpg"].why

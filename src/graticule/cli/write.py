@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 import typer
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from graticule.metadata.results import Results
     from graticule.metadata.run import Outcome
 
@@ -129,49 +131,50 @@ def _as_json(outcome: Outcome) -> dict[str, Any]:
 
 def _print_table(results: Results, outcomes: list[Outcome], really: bool) -> None:
     """What is written to stdout; what is refused to stderr, as other commands have it."""
-    import sys
-
-    from rich.table import Table
-    from rich.text import Text
+    import shlex
 
     from graticule.cli.present import show_table
-    from graticule.earth.notation import format_km, format_place
     from graticule.metadata.journal import journal_path
 
     written = [outcome for outcome in outcomes if outcome.action == "write"]
-    table = Table(header_style="bold", pad_edge=False, box=None)
-    for heading in (
-        "Picture",
-        "Position",
-        "90 % within",
-        "Reviewed",
-        "Written to" if really else "Would go to",
-    ):
-        table.add_column(heading, overflow="fold", justify="right" if heading == "90 % within" else "left")
-    for outcome in written[:_LISTED]:
-        placed = outcome.placement
-        assert placed is not None
-        assert outcome.target is not None
-        table.add_row(
-            Text(outcome.path),
-            format_place(placed.latitude, placed.longitude),
-            "" if placed.radius_km is None else format_km(placed.radius_km),
-            placed.review or "",
-            Text(outcome.target.name),
-        )
     if written:
-        show_table(table)
+        show_table(_table_of(written[:_LISTED]))
     if len(written) > _LISTED:
         typer.echo(f"and {len(written) - _LISTED:,} more")
-    typer.echo(f"{len(written):,} {'written' if really else 'to be written'}")
+    such_as = f", such as {written[0].target}" if written else ""
+    typer.echo(f"{len(written):,} {'written' if really else 'to be written'}{such_as}")
     for why, count in _reasons(outcomes):
         typer.echo(f"{count:,} left alone: {why}")
     _report([(o.path, o.why) for o in outcomes if o.action == "refuse"], "refused")
     _report([(f"{results.path}, line {p.line}", p.what) for p in results.problems], "malformed")
     if written and really:
-        typer.echo(f"To take it back: graticule write --undo {journal_path(results.path)}")
+        journal = shlex.quote(str(journal_path(results.path)))
+        typer.echo(f"To take it back: graticule write --undo {journal}")
     elif written:
-        print("graticule: a dry run, nothing was changed; --write writes", file=sys.stderr)
+        typer.echo("graticule: a dry run, nothing was changed; --write writes", err=True)
+
+
+def _table_of(written: list[Outcome]) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    from graticule.earth.notation import format_km, format_place
+
+    table = Table(header_style="bold", pad_edge=False, box=None)
+    table.add_column("Picture", overflow="fold")
+    table.add_column("Position", no_wrap=True)
+    table.add_column("90 % within", justify="right", no_wrap=True)
+    table.add_column("Reviewed", no_wrap=True)
+    for outcome in written:
+        placed = outcome.placement
+        assert placed is not None  # of what is written
+        table.add_row(
+            Text(outcome.path),  # a file may be called "[red]"
+            format_place(placed.latitude, placed.longitude),
+            "" if placed.radius_km is None else format_km(placed.radius_km),
+            placed.review or "",
+        )
+    return table
 
 
 def _report(refused: list[tuple[str, str]], word: str) -> None:
@@ -204,6 +207,8 @@ def _undo(journal: Path, format: str) -> int:
         files = [{"path": o.path, "action": o.action, "why": o.why} for o in outcomes]
         typer.echo(json.dumps({"journal": str(journal), "files": files}, ensure_ascii=False, indent=1))
     else:
-        typer.echo(f"as before: {len(outcomes) - len(refused):,} of {len(outcomes):,} files that were changed")
+        typer.echo(
+            f"as before: {len(outcomes) - len(refused):,} of {len(outcomes):,} files that were changed"
+        )
         _report(refused, "refused")
     return 1 if refused else 0

@@ -21,7 +21,7 @@ from graticule.images.open import open_picture
 from graticule.metadata.decide import Placement
 from graticule.metadata.exiftool import copy_with
 from graticule.metadata.existing import Existing, read_existing
-from graticule.metadata.files import digest, put_in_place, sync_folder, take_after, temporary
+from graticule.metadata.files import digest, open_new, put_in_place, sync_folder, take_after, temporary
 from graticule.metadata.journal import Change, Journal
 from graticule.metadata.note import exif_tags
 from graticule.metadata.xmp import EMPTY, insertion
@@ -85,8 +85,7 @@ class Embedding:
         return backup
 
     def _copy(self, beside: Path) -> None:
-        beside.unlink(missing_ok=True)
-        with self.target.open("rb") as picture, beside.open("xb") as copy:
+        with self.target.open("rb") as picture, open_new(beside) as copy:
             copy_with(
                 self.exiftool,
                 picture,
@@ -95,8 +94,8 @@ class Embedding:
                 tags=exif_tags(self.placement),
                 packet=self.packet,
             )
+            take_after(beside, self.target)
             os.fsync(copy.fileno())
-        take_after(beside, self.target)
 
     def _check(self, copy: Path) -> None:
         """Read the copy back, by other code than wrote it: its position, its XMP, and every pixel."""

@@ -8,13 +8,14 @@ import re
 import shutil
 import stat
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from graticule.errors import InputError
 
 __all__ = [
     "TEMPORARY",
     "digest",
+    "open_new",
     "put_in_place",
     "read_plain",
     "sync_folder",
@@ -80,17 +81,22 @@ def write_beside(target: Path, data: bytes, like: Path, *, private: bool = False
         The temporary, for `put_in_place`.
     """
     beside = temporary(target)
-    beside.unlink(missing_ok=True)
-    with beside.open("xb") as file:
+    with open_new(beside) as file:
         file.write(data)
+        if private:
+            # Who may not read the picture may not read where it was taken; and nobody runs a sidecar.
+            beside.chmod(like.stat().st_mode & 0o666)
+        else:
+            take_after(beside, like)
         file.flush()
         os.fsync(file.fileno())
-    if private:
-        # Who may not read the picture may not read where it was taken; and nobody runs a sidecar.
-        beside.chmod(like.stat().st_mode & 0o666)
-    else:
-        take_after(beside, like)
     return beside
+
+
+def open_new(path: Path) -> BinaryIO:
+    """A new file, for writing, that nobody else may read yet; a leftover of that name goes first."""
+    path.unlink(missing_ok=True)
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
 
 
 def take_after(path: Path, like: Path) -> None:
