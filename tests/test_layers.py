@@ -36,7 +36,7 @@ MAY_IMPORT["model"] = EVERYWHERE | GROUND | set(ROAD)
 MAY_IMPORT["pull"] = MAY_IMPORT["choosing"] = MAY_IMPORT["model"] | {"model"}
 MAY_IMPORT["locator"] = MAY_IMPORT["choosing"] | {"choosing"}
 MAY_IMPORT["batch"] = MAY_IMPORT["locator"] | {"locator", "lock", "output"}
-MAY_IMPORT["evaluation"] = MAY_IMPORT["locator"] | {"locator", "data", "output"}
+MAY_IMPORT["evaluation"] = MAY_IMPORT["locator"] | {"locator", "data", "extract", "output"}
 MAY_IMPORT["figures"] = {"errors", "prediction", "earth", "images", "output", "maps", "evaluation"}
 MAY_IMPORT["training"] = MAY_IMPORT["evaluation"] | {"evaluation", "extract", "lock"}
 MAY_IMPORT["demo"] = MAY_IMPORT["locator"] | {"locator", "data"} | PICTURES_OF_ANSWERS
