@@ -5,7 +5,8 @@ https://arxiv.org/abs/2405.14702.
 
     MP16_Pro_places365.csv    IMG_ID,LAT,LON and, in Pro, neighbourhood,city,county,state,region,country,country_code,
                               continent; in the folder, or in metadata/
-    mp-16-images.tar          JPEGs, {IMG_ID} with _ for /; several tars, or a folder, do as well
+    mp-16-images00 ...        JPEGs, {IMG_ID} with _ for /, in a tar that is cut into parts; one tar, several, or a
+                              folder do as well
 """
 
 from __future__ import annotations
