@@ -15,6 +15,7 @@ from pathlib import Path
 import typer
 
 from graticule.cli import app
+from graticule.earth.regions import parse_region
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [
@@ -34,6 +35,12 @@ class Command:
 
     def __str__(self):
         return shlex.join(self.words)
+
+    @property
+    def kind(self):
+        """What it does, whatever it is done to: the command and its options."""
+        names = [word for word in self.words[:3] if word.isalpha() and word.islower()]
+        return *names, *sorted(word for word in self.words if word.startswith("--") and word != "--model")
 
     def problem(self):
         """Why it can't be typed like this; nothing if it can."""
@@ -107,6 +114,8 @@ def parsed(words):
         given, left, _ = command.make_parser(context).parse_args(list(words))
     except Exception as error:  # typer's own, which are not public
         return str(error)
+    if given.get("within"):
+        parse_region(given["within"])
     return _missing(command, given, left) or _misnamed(command, context, given)
 
 
