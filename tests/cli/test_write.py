@@ -5,6 +5,8 @@ import json
 import pytest
 from PIL import Image
 
+from graticule.metadata import run as running
+
 PLACE = {"latitude": -43.1, "longitude": 5.25, "radius_km": 24.2, "candidates": [], "model": "orbit"}
 
 
@@ -48,6 +50,24 @@ def test_written_and_taken_back(run, archive):
     assert files(archive) == sorted([*before, "a.jpg.xmp", "[red]b.jpg.xmp", "results.write-journal.jsonl"])
     status, out, _ = run("write", "--undo", "results.write-journal.jsonl")
     assert (status, out) == (0, "as before: 2 of 2 files that were changed\n")
+    assert files(archive) == before
+
+
+def test_interrupted_it_says_how_to_go_on_and_how_to_go_back(run, archive, monkeypatch):
+    before = files(archive)
+    good, calls = running.plan_sidecar, iter([False, True])
+
+    def interrupted(*given):
+        if next(calls):
+            raise KeyboardInterrupt
+        return good(*given)
+
+    monkeypatch.setattr(running, "plan_sidecar", interrupted)
+    status, _, err = run("write", "results.jsonl", "--write")
+    assert status == 130
+    assert "stopped; the same command goes on. To take it back: graticule write --undo results.write" in err
+    assert "a.jpg.xmp" in files(archive)
+    assert run("write", "--undo", "results.write-journal.jsonl")[0] == 0
     assert files(archive) == before
 
 

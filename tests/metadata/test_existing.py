@@ -98,6 +98,12 @@ def test_xmp_in_several_parts_is_told(tmp_path, save_picture):
     assert existing.position == "its XMP has GPS"
 
 
+def test_two_pictures_in_one_jpeg_are_a_format_of_its_own(tmp_path, save_picture):
+    second = Image.new("RGB", (8, 8))
+    path = save_picture(tmp_path / "a.mpo", latitude=LEEDS, save_all=True, append_images=[second])
+    assert (read_existing(path).format, read_existing(path).position) == ("MPO", "its EXIF has GPS")
+
+
 def test_a_gif_is_searched_whole(tmp_path, save_picture):
     path = save_picture(tmp_path / "a.gif", comment=b"")
     assert read_existing(path).position is None

@@ -140,6 +140,17 @@ def test_a_sidecar_that_is_no_xmp_or_no_file_is_refused(tmp_path, save_picture, 
     assert (tmp_path / "elsewhere.txt").read_text() == "mine"
 
 
+def test_a_sidecar_in_capitals_is_a_sidecar(tmp_path, save_picture, line, written):
+    for name in ("a.jpg", "b.jpg"):
+        save_picture(tmp_path / name)
+    (tmp_path / "a.jpg.XMP").write_text("exif:GPSLatitude")
+    (tmp_path / "b.XMP").write_bytes(EMPTY)
+    outcomes = written([line("a.jpg"), line("b.jpg")], manner=Manner(tmp_path, sidecars="stem"))
+    assert outcomes["a.jpg"].why == "its sidecar has GPS"
+    assert outcomes["b.jpg"].target == tmp_path / "b.XMP"
+    assert has_position((tmp_path / "b.XMP").read_bytes())
+
+
 def test_two_pictures_of_one_stem(tmp_path, save_picture, line, written):
     for name in ("a.jpg", "a.png", "b.jpg"):
         save_picture(tmp_path / name)

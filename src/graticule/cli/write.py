@@ -94,8 +94,13 @@ def write(
     read = read_results(results)
     rules = Rules(min_confidence, radius, max_radius, reviewed_only)
     manner = Manner(folder, in_place, sidecars)
-    with progress("Writing" if really else "Looking", total=len(read.answers)) as advance:
-        outcomes = list(run(read, rules, manner, dry_run=not really, progress=advance))
+    try:
+        with progress("Writing" if really else "Looking", total=len(read.answers)) as advance:
+            outcomes = list(run(read, rules, manner, dry_run=not really, progress=advance))
+    except KeyboardInterrupt:
+        if really:
+            typer.echo(f"graticule: stopped; the same command goes on. {_way_back(results)}", err=True)
+        raise
     if format == "json":
         _print_json(read, outcomes, really)
     else:
@@ -131,10 +136,7 @@ def _as_json(outcome: Outcome) -> dict[str, Any]:
 
 def _print_table(results: Results, outcomes: list[Outcome], really: bool) -> None:
     """What is written to stdout; what is refused to stderr, as other commands have it."""
-    import shlex
-
     from graticule.cli.present import show_table
-    from graticule.metadata.journal import journal_path
 
     written = [outcome for outcome in outcomes if outcome.action == "write"]
     if written:
@@ -148,10 +150,18 @@ def _print_table(results: Results, outcomes: list[Outcome], really: bool) -> Non
     _report([(o.path, o.why) for o in outcomes if o.action == "refuse"], "refused")
     _report([(f"{results.path}, line {p.line}", p.what) for p in results.problems], "malformed")
     if written and really:
-        journal = shlex.quote(str(journal_path(results.path)))
-        typer.echo(f"To take it back: graticule write --undo {journal}")
+        typer.echo(_way_back(results.path))
     elif written:
         typer.echo("graticule: a dry run, nothing was changed; --write writes", err=True)
+
+
+def _way_back(results: Path) -> str:
+    """What to type to undo, fit to be pasted."""
+    import shlex
+
+    from graticule.metadata.journal import journal_path
+
+    return f"To take it back: graticule write --undo {shlex.quote(str(journal_path(results)))}"
 
 
 def _table_of(written: list[Outcome]) -> Table:

@@ -35,7 +35,7 @@ class Existing:
     format: str
     """As Pillow calls it: JPEG, PNG, ..."""
     packets: tuple[bytes, ...]
-    """Its XMP, of which there should be one block at most. Of a GIF or BMP the whole file, where XMP may be."""
+    """Its XMP, of which there should be one block at most. Of a GIF, the whole file, in which it may be."""
     extended: bool
     """Whether the XMP goes on in further segments of a JPEG."""
     position: str | None
@@ -82,9 +82,11 @@ def _xmp(stream: BinaryIO, name: str) -> tuple[str, tuple[bytes, ...], bool]:
             found = image.info.get("xmp")
         elif form == "PNG":
             return form, _of_png(stream, name), False
-        else:
+        elif form == "GIF":
             stream.seek(0)
             found = stream.read()
+        else:
+            found = None  # a BMP can't hold any
     return form, (_bytes(found),) if found else (), False
 
 

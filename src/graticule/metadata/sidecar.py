@@ -104,7 +104,9 @@ def plan_sidecar(picture: Path, properties: Mapping[str, str], naming: Naming) -
 
 
 def _sidecar_path(picture: Path, naming: Naming) -> Path:
-    return picture.with_name(picture.name + ".xmp") if naming == "full" else picture.with_suffix(".xmp")
+    path = picture.with_name(picture.name + ".xmp") if naming == "full" else picture.with_suffix(".xmp")
+    shouted = path.with_suffix(".XMP")  # as some programs, and those for Windows, write it
+    return shouted if shouted.exists() and not path.exists() else path
 
 
 def _refuse_shared(picture: Path, target: Path) -> None:
