@@ -185,3 +185,38 @@ def tested(words):
     """`pytest PATH`."""
     gone = [word for word in words if not word.startswith("-") and not (ROOT / word).exists()]
     return f"there is no {gone}" if gone else None
+
+
+def spans(document):
+    """Code within the prose of a document: `like this`."""
+    prose = re.sub(
+        r"^ *```.*?^ *```", "", document.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL
+    )
+    return [" ".join(span.split()) for span in re.findall(r"(?<!`)`([^`]+)`(?!`)", prose)]
+
+
+def options():
+    """Every option of every command, and of the scripts beside the package."""
+    scripts = [*(ROOT / "benchmarks").glob("*.py"), *(ROOT / "tools").glob("*.py")]
+    texts = [script.read_text(encoding="utf-8") for script in scripts]
+    return _options(_program()) | {found for text in texts for found in re.findall(r"\"(--[a-z-]+)\"", text)}
+
+
+def _options(command):
+    found = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
+    for child in getattr(command, "commands", {}).values():
+        found |= _options(child)
+    return found | {"--help"}
+
+
+def called(words):
+    """Whether words such as `graticule train geotoken` name a command, as far as they name one."""
+    command = _program()
+    for word in words[1:]:
+        inside = getattr(command, "commands", None)
+        if inside is None or not re.fullmatch(r"[a-z]+", word):
+            return True
+        if word not in inside:
+            return False
+        command = inside[word]
+    return True

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from documented import DOCUMENTS, ROOT, commands, python_blocks
+from documented import DOCUMENTS, ROOT, called, commands, options, python_blocks, spans
 from graticule import Geolocator
 from graticule.cli import main
 from graticule.output import to_dict
@@ -48,6 +48,18 @@ def test_relative_links_lead_somewhere(document):
         if not target.startswith(("https://", "http://")):
             path = Path(os.path.normpath(document.parent / target))
             assert path.exists() or path in generated, f"{target} does not exist"
+
+
+OTHERS = {"--cpu", "--multi_gpu", "--nproc-per-node", "--num_processes"}
+"""Options in the prose that are other programs'."""
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_what_prose_calls_exists(document):
+    named = spans(document)
+    wrong = {option for span in named for option in re.findall(r"(?<!\S)--[a-z][a-z_-]*", span)}
+    assert wrong - options() - OTHERS == set()
+    assert [span for span in named if span.startswith("graticule ") and not called(span.split())] == []
 
 
 def excuse(command):
