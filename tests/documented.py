@@ -101,7 +101,8 @@ def _program():
 
 def parsed(words):
     """A command line of graticule: its command, options, choices and number of arguments."""
-    # [--option VALUE] says that it may be left out, and ... that more may follow.
+    # [--option VALUE] says that it may be left out, and ... that what else is needed is not repeated.
+    abridged = "..." in words
     words = [word.strip("[]") for word in words if word.strip("[]") != "..."]
     command, name = _program(), "graticule"
     while words and words[0] in getattr(command, "commands", {}):
@@ -116,12 +117,12 @@ def parsed(words):
         return str(error)
     if given.get("within"):
         parse_region(given["within"])
-    return _missing(command, given, left) or _misnamed(command, context, given)
-
-
-def _missing(command, given, left):
     if left:
         return f"too much: {left}"
+    return _misnamed(command, context, given) or (None if abridged else _missing(command, given))
+
+
+def _missing(command, given):
     lacking = [parameter.name for parameter in command.params if parameter.required]
     lacking = [name for name in lacking if given.get(name) in (None, ())]
     return f"lacks {lacking}" if lacking else None
