@@ -112,12 +112,13 @@ def fit_folder(
         scan = Folder().scan(folder, truth=truth, dated=True, progress=advance)
     report(_told(scan))
     _refuse_too_few(folder, scan.records.num_rows, scan.problems)
-    settings = {"encoder": encoder or default_model(), "seed": seed, "truth": truth and truth.name}
-    base = Model.open(settings["encoder"])
+    encoder = encoder or default_model()
+    settings: dict[str, Any] = {"encoder": encoder, "seed": seed, "truth": truth and truth.name}
+    base = Model.open(encoder)
     make_folder(out)
     with one_run(out / "run", out):
         _same_run(out / "run", folder, scan.records, settings)
-        photos = _extracted(scan, folder, out / "run", settings["encoder"], report, progress, deadline)
+        photos = _extracted(scan, folder, out / "run", encoder, report, progress, deadline)
         return photos is not None and _fit(photos, folder, out, base, settings, report, deadline)
 
 
