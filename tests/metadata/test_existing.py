@@ -75,7 +75,7 @@ def test_xmp_behind_the_pixels_of_a_png_is_found(tmp_path, save_picture):
 
 def test_a_bomb_in_a_png_is_not_blown_up(tmp_path, save_picture):
     path = save_picture(tmp_path / "a.png")
-    bomb = zlib.compress(bytes(200 << 20), 9)
+    bomb = zlib.compress(bytes(80 << 20), 1)
     _insert_chunk(path, b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + bomb)
     [packet] = read_existing(path).packets
     assert len(packet) == 64 << 20
