@@ -4,7 +4,7 @@ import { effect } from "@preact/signals";
 
 import * as api from "./api";
 import {
-  change, connection, constraints, items, modelName, notice, select, selected, selectedId, step, type Item,
+  change, connection, constraints, items, modelName, select, selected, selectedId, spoken, step, type Item,
 } from "./state";
 import type { Answer, Detail, Result } from "./types";
 
@@ -113,7 +113,7 @@ function keep(item: Item, result: Result): void {
   if (detail !== null) keepFew(item.id);
   if (item.id === selectedId.peek()) {
     step.value = Math.max(0, (detail?.coarse_to_fine.length ?? 1) - 1);
-    notice.value = `${item.name}: ${result.words ?? "answered"}`;
+    spoken.value = `${item.name}: ${result.words ?? "answered"}`;
   }
 }
 

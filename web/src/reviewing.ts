@@ -3,7 +3,7 @@
 import { signal } from "@preact/signals";
 
 import * as api from "./api";
-import { batch, change, connection, items, listed, notice, placeOf, select, selected, type Item } from "./state";
+import { batch, change, connection, items, listed, notice, placeOf, select, selected, spoken, type Item } from "./state";
 import type { Answer, Review, ReviewedResult } from "./types";
 import { formatPlace } from "./notation";
 
@@ -36,7 +36,7 @@ export function pickUp(): void {
   const place = item && placeOf(item);
   if (!place) return;
   carried.value = { latitude: place.latitude, longitude: place.longitude };
-  notice.value = "Click where it was taken, or use the arrow keys; Enter keeps it, Escape puts it back.";
+  spoken.value = "Click where it was taken, or use the arrow keys; Enter keeps it, Escape puts it back.";
 }
 
 export function carryTo(latitude: number, longitude: number): void {

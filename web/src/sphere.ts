@@ -38,6 +38,13 @@ export function unwrapped(line: Position[]): Position[] {
   return line.map(([lon, lat]) => [(before = near(lon, before)), lat]);
 }
 
+/** How far two places are apart, in degrees. */
+export function angle([lon0, lat0]: Position, [lon1, lat1]: Position): number {
+  const [a, b] = [lat0 * RADIANS, lat1 * RADIANS];
+  const half = Math.sin((b - a) / 2) ** 2 + Math.cos(a) * Math.cos(b) * Math.sin(((lon1 - lon0) * RADIANS) / 2) ** 2;
+  return (2 * Math.asin(Math.min(1, Math.sqrt(half)))) / RADIANS;
+}
+
 /** Kilometres a pixel at the middle of the map. */
 export function kmPerPixel(zoom: number, latitude: number): number {
   return (AROUND_KM * Math.cos(latitude * RADIANS)) / (TILE_PIXELS * 2 ** zoom);

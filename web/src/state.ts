@@ -53,8 +53,10 @@ export const underPointer = signal<string | null>(null);
 
 /** Whether the server is there; null if it asks for a key. */
 export const connection = signal<"ok" | "busy" | "gone" | "key">("ok");
-/** Said aloud by screen readers, and shown for a while. */
+/** What has just happened: shown for a while, and read aloud by screen readers. */
 export const notice = signal("");
+/** Read aloud only, since the page shows it elsewhere. */
+export const spoken = signal("");
 
 export const selected = computed(() => (selectedId.value === null ? null : (items.value[selectedId.value] ?? null)));
 export const listed = computed(() => sorted(items.value.filter((item) => passes(item, filter.value))));

@@ -4,13 +4,14 @@ import * as maplibregl from "maplibre-gl";
 import "maplibre-gl/dist/maplibre-gl.css";
 import worker from "maplibre-gl/dist/maplibre-gl-worker.mjs?url";
 
-import { kmPerPixel, zoomFor, zoomForGlobe } from "../sphere";
+import { angle, kmPerPixel, zoomFor, zoomForGlobe } from "../sphere";
 import { theme, type Theme } from "../theme";
 import { layersOf, PALETTES, styleOf, type Live } from "./style";
 
 const GLOBE_SHARE = 1; // of the free part of the window that the whole globe takes
 const CIRCLE_SHARE = 0.5; // the same of a circle that is looked at
 const CLOSEST = 8.5;
+const FAR_SIDE_DEG = 70; // beyond this a place is at the globe's edge, or behind it
 const FLIGHT_MS = 1400;
 
 export class Globe {
@@ -86,10 +87,13 @@ export class Globe {
 
   /** Turns the globe so that a place is seen, if it is not. */
   bringIntoSight(place: { latitude: number; longitude: number }): void {
-    const bounds = this.map.getBounds();
-    if (!bounds.contains([place.longitude, place.latitude])) {
-      this.go({ center: [place.longitude, place.latitude], zoom: this.map.getZoom() }, true);
-    }
+    const center: [number, number] = [place.longitude, place.latitude];
+    const { x, y } = this.map.project(center);
+    const { clientWidth, clientHeight } = this.map.getContainer();
+    const { top = 0, bottom = 0, left = 0, right = 0 } = this.padding() as maplibregl.PaddingOptions;
+    const within = x > left && x < clientWidth - right && y > top && y < clientHeight - bottom;
+    const { lat, lng } = this.map.getCenter();
+    if (!within || angle([lng, lat], center) > FAR_SIDE_DEG) this.go({ center, zoom: this.map.getZoom() }, true);
   }
 
   private go(camera: { center?: [number, number]; zoom: number }, moving: boolean): void {

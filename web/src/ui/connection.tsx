@@ -1,8 +1,9 @@
 /** What stands between the page and the server, if anything does. */
 
 import * as api from "../api";
+import { greet } from "../greeting";
 import { resume } from "../locating";
-import { connection } from "../state";
+import { connection, models } from "../state";
 
 const WORDS = {
   busy: "The server is busy. The pictures wait, and are sent again soon.",
@@ -16,16 +17,21 @@ export function Connection() {
   return (
     <div class={`warning ${state}`} role="alert">
       {WORDS[state]}
-      <button type="button" class="button" onClick={resume}>Try now</button>
+      <button type="button" class="button" onClick={tryAgain}>Try now</button>
     </div>
   );
+}
+
+function tryAgain(): void {
+  resume();
+  if (!models.peek().length) void greet();
 }
 
 function AskKey() {
   const send = (event: SubmitEvent) => {
     event.preventDefault();
     api.setKey(String(new FormData(event.currentTarget as HTMLFormElement).get("key")));
-    resume();
+    tryAgain();
   };
   return (
     <form class="warning" onSubmit={send}>

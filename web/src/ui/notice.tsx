@@ -2,7 +2,7 @@
 
 import { useEffect } from "preact/hooks";
 
-import { notice } from "../state";
+import { notice, spoken } from "../state";
 
 const SHOWN_MS = 6000;
 
@@ -13,5 +13,10 @@ export function Notice() {
     const later = setTimeout(() => (notice.value = ""), SHOWN_MS);
     return () => clearTimeout(later);
   }, [words]);
-  return <div class="notice" role="status" aria-live="polite" data-shown={words !== ""}>{words}</div>;
+  return (
+    <>
+      <div class="notice" role="status" data-shown={words !== ""}>{words}</div>
+      <div class="unseen" role="status">{spoken.value}</div>
+    </>
+  );
 }

@@ -83,9 +83,9 @@ function Estimate({ item, answer }: { item: Item; answer: Answer }) {
       )}
       {answer.region_probability !== undefined && (
         <div class={answer.region_probability < 0.05 ? "doubt" : ""}>
-          <dt>Only in that region</dt>
+          <dt>Region</dt>
           <dd>
-            {formatShare(answer.region_probability)} <span class="soft">is what the model would give it unasked</span>
+            {formatShare(answer.region_probability)} <span class="soft">of all probability lies in it; the rest is left out</span>
           </dd>
         </div>
       )}
