@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 from graticule import registry
-from graticule.data.countries import countries_at, country_of_code
 from graticule.data.orbit.folder import render_folder
 from graticule.data.orbit.views import Views
 from graticule.data.records import read_picture
 from graticule.data.sources.contract import LABELS, SCHEMA, Source, open_source
+from graticule.earth.borders import countries_at
+from graticule.earth.places.countries import find_country
 from graticule.errors import InputError, TableError
 from graticule.images.open import open_picture
 
@@ -127,7 +128,7 @@ def test_labels_are_there_or_null(name, laid, root):
     }.get(laid.layout, set())
     if "country" in said:
         places = np.asarray(records["latitude"]), np.asarray(records["longitude"])
-        labels = [label and (country_of_code(label) or label) for label in records["country"].to_pylist()]
+        labels = [label and find_country(label).name for label in records["country"].to_pylist()]
         assert labels == countries_at(*places).tolist()
 
 

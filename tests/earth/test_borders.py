@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from graticule.earth.borders import borders, country_at, land
+from graticule.earth.borders import borders, countries, countries_at, land
+from graticule.earth.places.countries import all_countries
 
 
 def area(ring):
@@ -46,7 +47,7 @@ def test_land_covers_as_much_as_it_should():
     ],
 )
 def test_known_places_lie_in_their_countries(lat, lon, name):
-    assert country_at(lat, lon) == name
+    assert countries_at([lat], [lon]).tolist() == [name]
 
 
 def test_borders_are_between_countries_not_along_coasts():
@@ -63,4 +64,26 @@ def test_what_is_shared_cannot_be_written_to():
 
 
 def test_the_south_pole_is_land():
-    assert country_at(-90.0, 0.0) == country_at(-89.9995, 120.0) == "Antarctica"
+    assert countries_at([-90.0, -89.9995], [0.0, 120.0]).tolist() == ["Antarctica", "Antarctica"]
+
+
+def test_a_turn_more_or_less_is_no_matter():
+    """Fiji and Chukotka lie on both sides of the antimeridian."""
+    lat = np.array([-16.6, -16.8, 66.0, 67.0, 66.0, 66.0])
+    lon = np.array([179.2, -179.95, -175.0, 178.0, 180.0, -180.0])
+    assert countries_at(lat, lon).tolist() == ["Fiji", "Fiji", "Russia", "Russia", "Russia", "Russia"]
+
+
+def test_a_country_reaches_off_its_coast_as_far_as_asked():
+    off_marseille = [43.24], [5.30]
+    assert countries_at(*off_marseille).tolist() == [None]
+    assert countries_at(*off_marseille, coast_km=20).tolist() == ["France"]
+    assert countries_at([42.9], [5.3], coast_km=20).tolist() == [None]
+
+
+def test_no_place_has_no_country():
+    assert countries_at(np.empty(0), np.empty(0), coast_km=20).tolist() == []
+
+
+def test_every_outline_has_a_country_and_every_country_an_outline():
+    assert set(countries()) == {country.outline for country in all_countries()} - {None}

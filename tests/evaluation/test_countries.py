@@ -4,18 +4,12 @@ import numpy as np
 import pytest
 
 from graticule.earth.borders import countries
-from graticule.evaluation.countries import (
-    CONTINENTS,
-    continent_of,
-    continents_of,
-    country_of_label,
-    nearest_countries,
-)
+from graticule.evaluation.countries import continents_of, country_of_label, nearest_countries
 
 
-def test_every_country_lies_on_a_continent():
-    assert {continent_of(name) for name in countries()} == set(CONTINENTS)
+def test_countries_lie_on_continents():
     assert continents_of(["Chile", None, "Kosovo"]).tolist() == ["South America", None, "Europe"]
+    assert None not in continents_of(countries())
 
 
 @pytest.mark.parametrize(
@@ -25,9 +19,10 @@ def test_every_country_lies_on_a_continent():
         ("fr", "France"),
         ("RE", "France"),
         ("SJ", "Norway"),
-        ("United  States", "United States of America"),
+        ("United  States", "United States"),
+        ("Dem. Rep. Congo", "Democratic Republic of the Congo"),
         ("czechia", "Czechia"),
-        ("Ivory Coast", "Côte d'Ivoire"),
+        ("Deutschland", "Germany"),
         ("ZZ", None),
         ("Atlantis", None),
         ("", None),

@@ -16,9 +16,13 @@ from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+import shapely
+from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Line", "Polygon", "borders", "countries", "country_at", "land"]
+from graticule.earth.outlines import Outlines
+from graticule.earth.places.countries import all_countries
+
+__all__ = ["Line", "Polygon", "borders", "countries", "countries_at", "land"]
 
 Line: TypeAlias = NDArray[np.float64]
 """Points (N, 2): latitude and longitude in degrees. Read-only."""
@@ -39,9 +43,10 @@ def land() -> tuple[Polygon, ...]:
 
 @lru_cache(maxsize=1)
 def countries() -> Mapping[str, tuple[Polygon, ...]]:
-    """Each country's polygons by its English name."""
+    """Each country's polygons by its English name (`graticule.earth.places.countries`)."""
+    names = {country.natural_earth: country.name for country in all_countries() if country.part_of is None}
     shapes = _file()["objects"]["countries"]["geometries"]
-    return MappingProxyType({shape["properties"]["name"]: tuple(_polygons(shape)) for shape in shapes})
+    return MappingProxyType({names[shape["properties"]["name"]]: tuple(_polygons(shape)) for shape in shapes})
 
 
 @lru_cache(maxsize=1)
@@ -55,44 +60,36 @@ def borders() -> tuple[Line, ...]:
     return tuple(lines[index] for index, count in sorted(uses.items()) if count > 1)
 
 
-def country_at(latitude: float, longitude: float) -> str | None:
-    """The country a place lies in, to the few km of the outlines; None at sea.
+def countries_at(
+    latitudes: ArrayLike, longitudes: ArrayLike, *, coast_km: float = 0.0
+) -> NDArray[np.object_]:
+    """The country of each place by these outlines, true to a few km; None at sea.
+
+    `graticule.earth.places` knows finer ones, and whose land is disputed; these name one country everywhere.
 
     Args:
-        latitude: Degrees, -90 to 90.
-        longitude: Degrees, -180 to 180.
+        latitudes: (N,) degrees, -90 to 90.
+        longitudes: (N,) degrees, -180 to 180.
+        coast_km: how far off its coast a place still belongs to a country.
+
+    Returns:
+        English names (N,).
     """
-    for name, (south, north, rings) in _extents().items():
-        if south <= latitude <= north:
-            crossings = sum(
-                _crossings(ring, latitude, longitude + turn) for ring in rings for turn in (-360, 0, 360)
-            )
-            if crossings % 2:
-                return name
-    return None
+    lat, lon = np.asarray(latitudes, np.float64), np.asarray(longitudes, np.float64)
+    found = _outlines().at(lat, lon)
+    if coast_km > 0:
+        sea = np.flatnonzero(found < 0)
+        found[sea], _ = _outlines().nearest(lat[sea], lon[sea], within_km=coast_km)
+    return np.array([*countries(), None], dtype=object)[found]
 
 
 @lru_cache(maxsize=1)
-def _extents() -> Mapping[str, tuple[float, float, tuple[Line, ...]]]:
-    """Each country's southern and northern limit, and all its rings."""
-    rings = {
-        name: tuple(ring for polygon in shape for ring in polygon) for name, shape in countries().items()
-    }
-    return {
-        name: (min(ring[:, 0].min() for ring in some), max(ring[:, 0].max() for ring in some), some)
-        for name, some in rings.items()
-        if some
-    }
-
-
-def _crossings(ring: Line, latitude: float, longitude: float) -> int:
-    """How many sides of a ring lie east of a point: odd if it is inside."""
-    north = ring[:, 0] > latitude
-    at = np.flatnonzero(north[1:] != north[:-1])
-    if not len(at):
-        return 0
-    (lat0, lon0), (lat1, lon1) = ring[at].T, ring[at + 1].T
-    return int(np.sum(longitude < lon0 + (lon1 - lon0) * (latitude - lat0) / (lat1 - lat0)))
+def _outlines() -> Outlines:
+    every = [(polygon, row) for row, some in enumerate(countries().values()) for polygon in some if polygon]
+    shapes = [
+        shapely.Polygon(outer[:, ::-1], [hole[:, ::-1] for hole in holes]) for (outer, *holes), _ in every
+    ]
+    return Outlines(np.array(shapes, dtype=object), np.array([row for _, row in every]))
 
 
 @lru_cache(maxsize=1)

@@ -17,8 +17,8 @@ from PIL import Image
 from safetensors.torch import save
 from torch import nn
 
-from graticule.data.countries import country_of_code
 from graticule.data.records import read_picture
+from graticule.earth.places.countries import find_country
 from graticule.encoders.contract import ImageEncoder
 from graticule.errors import ConfigError, InputError, PictureError
 from graticule.extract.encoder import find_encoder
@@ -178,8 +178,9 @@ def _see_whose_fault(root: Path, row: Mapping[str, Any], error: PictureError) ->
 
 
 def _in_words(country: str | None) -> str | None:
-    """A country as people say it, where a source gives its code: what is aligned with pictures is read as text."""
-    return country and (country_of_code(country) or country)
+    """A country by its English name, where a source gives its code: what is aligned with pictures is read as text."""
+    known = find_country(country) if country else None
+    return country if known is None else known.name
 
 
 def _write(path: Path, records: Any, features: torch.Tensor) -> None:

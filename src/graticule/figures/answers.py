@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from graticule import maps
-from graticule.earth.borders import country_at
+from graticule.earth.borders import countries_at
 from graticule.earth.distance import haversine_km
 from graticule.earth.notation import format_km, format_place
 from graticule.earth.outline import cell_from_token
@@ -181,7 +181,8 @@ def _candidates(figure: Figure, candidates: Sequence[Candidate]) -> None:
     best = max((candidate.probability for candidate in candidates), default=1.0) or 1.0
     for rank, candidate in enumerate(candidates[:_LISTED]):
         x = left + rank * width
-        country = country_at(candidate.latitude, candidate.longitude) or "sea or coast"
+        [country] = countries_at([candidate.latitude], [candidate.longitude])
+        country = country or "sea or coast"
         _write(figure, x, top + 54, f"{rank + 1}", size=24, color=Palette.SOFT)
         _write(figure, x + 28, top + 54, f"{100 * candidate.probability:.1f} %", size=24, weight="bold")
         _write(figure, x + 28, top + 82, format_place(candidate.latitude, candidate.longitude), size=16)

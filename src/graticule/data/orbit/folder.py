@@ -11,10 +11,10 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from graticule.data.countries import countries_at
 from graticule.data.orbit.layouts import LAYOUTS, Part, Store, View
 from graticule.data.orbit.mosaic import Mosaic
 from graticule.data.orbit.views import Views, poses
+from graticule.earth.borders import countries_at
 from graticule.errors import ConfigError, InputError
 from graticule.store import make_folder, write_whole
 

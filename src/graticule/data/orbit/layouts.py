@@ -16,8 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from graticule.data.countries import country_code
 from graticule.data.orbit.views import Split
+from graticule.earth.places.countries import by_name
 from graticule.store import make_folder
 
 __all__ = ["LAYOUTS", "Part", "Store", "View"]
@@ -43,7 +43,7 @@ class View:
     @property
     def code(self) -> str:
         """The country's, or nothing."""
-        return country_code(self.country or "") or ""
+        return (self.country and by_name()[self.country].code) or ""
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ from typing import Any, Final
 import numpy as np
 import pyarrow.compute as pc
 
-from graticule.data.countries import countries_at, country_of_code
 from graticule.data.sources.contract import Problem, Problems, open_source
+from graticule.earth.borders import countries_at
+from graticule.earth.places.countries import find_country
 from graticule.errors import InputError
 from graticule.registry import SOURCES
 
@@ -31,7 +32,8 @@ class Check:
         split: which part, if it has some.
         records: how many pictures can be used.
         stored: where these lie: files, zips, tars -> how many.
-        countries: country -> pictures, the most first. Where the source names none, outlines of the Earth do.
+        countries: country -> pictures, the most first, by its English name whatever the source calls it. Where the
+            source names none, outlines of the Earth do.
         problems: what is missing or malformed, one by one.
         kinds: what is wrong -> how often, the most first.
     """
@@ -98,7 +100,8 @@ def _countries(records: Any) -> dict[str, int]:
     counts: Counter[str] = Counter()
     labelled = pc.is_valid(records["country"])
     for count in records["country"].filter(labelled).value_counts().to_pylist():
-        counts[country_of_code(count["values"]) or count["values"]] += count["counts"]
+        country = find_country(count["values"])
+        counts[count["values"] if country is None else country.name] += count["counts"]
     others = records.filter(pc.invert(labelled))
     found = countries_at(np.asarray(others["latitude"]), np.asarray(others["longitude"]))
     counts.update(NO_COUNTRY if country is None else country for country in found)

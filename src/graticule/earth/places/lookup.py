@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from graticule.earth.outlines import Outlines
 from graticule.earth.places import data
+from graticule.earth.places.countries import country_names
 from graticule.earth.places.place import Place
 from graticule.earth.places.towns import nearest_towns, town_name
 from graticule.errors import CoordinateError
@@ -29,7 +30,7 @@ class Places:
         """Take the outlines, and one of `data.LANGUAGES`."""
         self.language = language
         self._outlines = outlines
-        self._countries = dict(line.split(" ", 1) for line in data.names("countries", language))
+        self._countries = country_names(language)
         self._owners = [self._owner(words.split()) for words in data.names("owners")]
         self._regions = [name or None for name in data.names("divisions", language)]
 
