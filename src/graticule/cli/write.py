@@ -73,7 +73,7 @@ def write(
     """Write estimates into metadata: XMP sidecars, or the pictures themselves. A dry run unless --write is given.
 
     What has a position is left alone, always. What is written says that it is an estimate, and how sure. Before
-    anything is changed it is noted in a journal beside RESULTS, NAME.write-journal.jsonl, by which --undo brings back what was.
+    anything is changed it is noted in a journal beside RESULTS, NAME.write-journal.jsonl, for --undo.
 
     Exit status 1 if a picture was refused, or a line could not be read; the others are written.
     """
