@@ -52,10 +52,12 @@ def check(
     """
     import sys
 
+    from graticule.cli.progress import progress
     from graticule.data.sources.check import check_source
     from graticule.output import atomic_text
 
-    checks = check_source(name, path, split)
+    with progress("Looking through", total=0) as advance:
+        checks = check_source(name, path, split, progress=advance)
     write = _write_json if format == "json" else _write_tables
     if output is None:
         write(checks, path, sys.stdout)

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 import pyarrow.compute as pc
 
-from graticule.data.sources.contract import Problem, Problems, open_source
+from graticule.data.sources.contract import Problem, Problems, Progress, open_source
 from graticule.earth.borders import countries_at
 from graticule.earth.places.countries import find_country
 from graticule.errors import InputError
@@ -47,13 +47,20 @@ class Check:
     kinds: Mapping[str, int]
 
 
-def check_source(name: str, path: Path, split: str | None = None) -> list[Check]:
+def check_source(
+    name: str,
+    path: Path,
+    split: str | None = None,
+    *,
+    progress: Progress = lambda done, total: None,
+) -> list[Check]:
     """Scan a source; without a split, each it has.
 
     Args:
         name: one of `graticule.registry.SOURCES`.
         path: its folder.
         split: only this part.
+        progress: told how far the looking is.
 
     Raises:
         ConfigError: there is no such source.
@@ -62,19 +69,19 @@ def check_source(name: str, path: Path, split: str | None = None) -> list[Check]
     """
     splits = SOURCES.find(name).splits
     if split is not None or not splits or not path.is_dir():
-        return [_check(name, path, split)]
+        return [_check(name, path, split, progress)]
     checks = []
     for part in splits:
         try:
-            checks.append(_check(name, path, part))
+            checks.append(_check(name, path, part, progress))
         except InputError as error:
             missing = Problems.of(Problem(part, str(error)))
             checks.append(Check(name, part, 0, {}, {}, missing, missing.by_kind()))
     return checks
 
 
-def _check(name: str, path: Path, split: str | None) -> Check:
-    scan = open_source(name, path, split)
+def _check(name: str, path: Path, split: str | None, progress: Progress) -> Check:
+    scan = open_source(name, path, split, progress=progress)
     problems = scan.problems
     return Check(
         name,
