@@ -11,6 +11,7 @@ from graticule.batch.pictures import Listed
 from graticule.batch.run import journal_of, run_batch
 from graticule.errors import ConfigError, InputError
 from graticule.lock import locked
+from graticule.store import save_folder
 
 
 @pytest.fixture(autouse=True)
@@ -191,6 +192,24 @@ def test_a_pipe_is_written_to_as_it_is(batch_of, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"pipe"}
 
 
+def test_a_disk_that_came_loose_is_no_list_of_bad_pictures(batch_of, output):
+    batch = batch_of(10)
+    kept = batch.pictures[6].path
+    kept.touch()
+    stop(batch, output, at=5)
+    batch.locator.refused = set(range(4, 10))
+    kept.unlink()
+    with pytest.raises(InputError, match=r"4\.jpg and the 3 pictures after it are gone"):
+        run_batch(batch, output, "jsonl")
+    kept.touch()
+    batch.locator.refused = set()
+    batch.locator.asked.clear()
+    for number in (4, 9):
+        batch.pictures[number].path.touch()
+    run_batch(batch, output, "jsonl")
+    assert batch.locator.asked == list(range(4, 10))
+
+
 def test_no_pictures_are_no_fault(batch_of, output):
     run_batch(batch_of(0), output, "jsonl")
     assert output.read_text() == ""
@@ -205,6 +224,8 @@ def test_names_that_are_no_text_go_through(batch_of, output):
     assert "file" not in record
 
 
-def test_a_model_is_told_from_others_by_its_files(tiny_model_folder):
-    assert run.model_digest(tiny_model_folder) != run.model_digest("orbit")
-    assert run.model_digest("orbit") == run.model_digest("orbit")
+def test_a_model_is_told_from_others_by_its_files(tmp_path):
+    for name in ("a", "b"):
+        save_folder(tmp_path / name, {"name": name}, {})
+    digests = [run.model_digest(tmp_path / name) for name in ("a", "b", "a")]
+    assert digests[0] == digests[2] != digests[1]

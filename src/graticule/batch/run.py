@@ -138,6 +138,7 @@ def run_batch(
             journal.revise(lambda records: _retried(batch, records))
         if journal.count < total:
             for group in batch.groups(journal.count, progress=progress):
+                _check_disk(group, batch.pictures[journal.count :])
                 journal.add(group)
         write_file(through(journal.records()), output, format)
         then(journal.records())
@@ -174,6 +175,26 @@ def _retried(batch: Batch, records: Iterator[Record]) -> Iterator[Record]:
             continue
         numbers = [number for number, _ in run]
         yield from _each(batch.groups(numbers[0], numbers[-1] + 1))
+
+
+def _check_disk(group: Sequence[Record], pictures: Sequence[Listed]) -> None:
+    """Stop a run whose pictures have gone with their disk.
+
+    Args:
+        group: the records of some pictures.
+        pictures: these, and maybe more.
+
+    Raises:
+        InputError: none of them is there any more.
+    """
+    if not all("error" in record for record in group):
+        return
+    were_there = [picture.path for picture in pictures[: len(group)] if picture.bytes is not None]
+    if len(were_there) > 1 and not any(os.path.exists(path) for path in were_there):  # noqa: PTH110
+        raise InputError(
+            f"{were_there[0]} and the {len(were_there) - 1} pictures after it are gone. What is done is kept: "
+            "see that their disk is there, and run the same again."
+        )
 
 
 @contextmanager
