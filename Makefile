@@ -38,7 +38,7 @@ model: $(VENV)/.dev ## Train the shipped model anew, resumable; hours on two cor
 
 docs: $(VENV)/.dev ## Build the documentation into site/; run the examples in docstrings
 	$(BIN)/python -m pytest --doctest-modules src/graticule tests/test_documents.py
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 web: ## Build the map from web/ into the package; needs node, which users don't
 	cd web && npm ci --no-audit --no-fund && npm run build
