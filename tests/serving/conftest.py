@@ -41,7 +41,7 @@ class StandIn:
 
     name = "stand-in"
     purpose = "nothing"
-    model = SimpleNamespace(encoder=SimpleNamespace(size=8))
+    model = SimpleNamespace(encoder=SimpleNamespace(size=8), thumbnails=None)
 
     def __init__(self):
         self.gate = threading.Event()

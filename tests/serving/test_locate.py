@@ -1,13 +1,16 @@
 """/v1/locate answers as the library does, whatever else is asked at the time."""
 
+import io
 import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 
 import httpx
 import pytest
+from PIL import Image
 
 from asking import VIEWS, pictures, png
+from graticule.output import to_dict
 from graticule.prediction import Refusal
 from graticule.serving.schema import Error, Located
 
@@ -106,9 +109,26 @@ def test_a_map_is_told_all_of_it(client):
         step["level"] for step in told["coarse_to_fine"]
     )
     assert told["coarse_to_fine"]
-    assert told["neighbours"][0]["thumbnail"] is None
+    shown = client.get(told["neighbours"][0]["thumbnail"])
+    assert shown.headers["Content-Type"] == "image/webp"
+    with Image.open(io.BytesIO(shown.content)) as image:
+        assert image.format == "WEBP"
     assert set(told["circles_km"]) == {"50", "90"}
     assert told["path"] == VIEWS[0].name
+
+
+@pytest.mark.parametrize("path", ["orbit/-1", "orbit/99999999", "no-such-model/0"])
+def test_a_neighbour_that_is_not_there(client, path):
+    response = client.get(f"/v1/neighbours/{path}")
+    assert response.status_code == 404
+    Error.model_validate(response.json())
+
+
+def test_an_estimate_is_told_without_names(client, orbit):
+    [told] = located(client, pictures(VIEWS[0]), detail="estimate")
+    [known] = orbit.locate([VIEWS[0]])
+    assert told.keys() == to_dict(known).keys()
+    assert told["latitude"] == pytest.approx(known.latitude, abs=1e-5)
 
 
 def test_a_drawn_region_is_obeyed(client):

@@ -184,6 +184,10 @@ class TestOverHttp:
         assert response.headers["Content-Type"] == "image/webp"
         with Image.open(io.BytesIO(response.content)) as shown, Image.open(VIEWS[0]) as known:
             assert shown.size == known.size
+        small = client.get("/v1/review/0/picture", params={"side": 32})
+        with Image.open(io.BytesIO(small.content)) as shown:
+            assert shown.size == (32, 32)
+        assert client.get("/v1/review/0/picture", params={"side": 99_999}).status_code == 422
         assert "private" in response.headers["Cache-Control"]
 
     @pytest.mark.parametrize(("index", "words"), [(1, "no such file"), (2, "no such file"), (99, "has 5")])

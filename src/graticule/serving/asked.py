@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast, get_args
 
+from graticule.earth.places.data import find_language
+from graticule.serving.describe import Detail
 from graticule.serving.problems import ServingError
 from graticule.serving.uploads import Form, Upload
 
-__all__ = ["LANGUAGE", "MOST_CANDIDATES", "Asked"]
+__all__ = ["MOST_CANDIDATES", "Asked"]
 
 MOST_CANDIDATES: Final = 50
-LANGUAGE: Final = "[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8}){0,2}"
-"""What a language's code looks like."""
 _TEXTS: Final = ("within", "model", "top_k", "language", "detail")
 
 
@@ -27,7 +27,7 @@ class Asked:
         model: name of the one that shall answer; the first served if it does not say.
         top_k: candidates a picture.
         language: of names of places.
-        whole: tell all that a map shows.
+        detail: how much is told of each answer.
     """
 
     pictures: list[Upload]
@@ -35,7 +35,7 @@ class Asked:
     model: str | None
     top_k: int
     language: str
-    whole: bool
+    detail: Detail
 
     @classmethod
     def of(cls, form: Form) -> Asked:
@@ -43,6 +43,7 @@ class Asked:
 
         Raises:
             ServingError: A field is missing, unknown, given twice, or not what it may be.
+            InputError: There are no names in the language asked for.
         """
         texts = dict(form.texts)
         unknown = sorted(texts.keys() - set(_TEXTS))
@@ -62,8 +63,8 @@ class Asked:
             within,
             one.get("model"),
             _top_k(one.get("top_k", "5")),
-            _language(one.get("language", "en")),
-            _whole(one.get("detail", "answer")),
+            find_language(one.get("language", "en")),
+            _detail(one.get("detail", "answer")),
         )
 
 
@@ -73,13 +74,8 @@ def _top_k(text: str) -> int:
     return int(text)
 
 
-def _language(text: str) -> str:
-    if not re.fullmatch(LANGUAGE, text):
-        raise ServingError(422, f"language: {text[:20]!r} is no language's code, such as 'en'.")
-    return text
-
-
-def _whole(text: str) -> bool:
-    if text not in ("answer", "map"):
-        raise ServingError(422, f"detail: {text[:20]!r} is neither 'answer' nor 'map'.")
-    return text == "map"
+def _detail(text: str) -> Detail:
+    for detail in get_args(Detail):
+        if text == detail:
+            return cast(Detail, detail)
+    raise ServingError(422, f"detail: {text[:20]!r} is none of {', '.join(get_args(Detail))}.")

@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import TypeAdapter, ValidationError
 
 from graticule.earth.places import Places
@@ -64,8 +64,8 @@ def review_routes(service: Service, batch: Batch | None) -> APIRouter:
         responses={200: {"content": {"image/webp": {}}}, **errors(404, 422)},
         summary="The picture of one result, scaled down.",
     )
-    async def picture(index: int) -> Response:
-        shown = await service.threaded(_scaled, the_batch(index).picture(index))
+    async def picture(index: int, side: int = Query(_SIDE, ge=32, le=_SIDE)) -> Response:
+        shown = await service.threaded(_scaled, the_batch(index).picture(index), side)
         return Response(shown, media_type="image/webp", headers={"Cache-Control": "private, max-age=3600"})
 
     @router.put(
@@ -118,17 +118,17 @@ def _points(result: dict[str, Any]) -> list[tuple[dict[str, Any], dict[str, Any]
     return [(estimate, result), *((candidate, candidate) for candidate in result["candidates"])]
 
 
-def _scaled(path: Path) -> bytes:
-    """A picture for the page, as WebP.
+def _scaled(path: Path, side: int) -> bytes:
+    """A picture for the page, as WebP, its longer side no more pixels than that.
 
     Raises:
         ServingError: It can't be read.
     """
     try:
-        image = open_picture(path, shortest=_SIDE)
+        image = open_picture(path, shortest=side)
     except PictureError as error:
         raise ServingError(404, str(error)) from error
-    image.thumbnail((_SIDE, _SIDE))
+    image.thumbnail((side, side))
     written = io.BytesIO()
     image.save(written, "WEBP", quality=80, method=2)
     return written.getvalue()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from fastapi import APIRouter, Query, Request, Response
 
+from graticule.earth.places.countries import all_countries, country_names
+from graticule.earth.places.data import LANGUAGES
 from graticule.errors import ModelFormatError
 from graticule.locator import list_models
 from graticule.serving import schema
-from graticule.serving.asked import LANGUAGE, MOST_CANDIDATES, Asked
+from graticule.serving.asked import MOST_CANDIDATES, Asked
+from graticule.serving.describe import Detail
 from graticule.serving.problems import JSON, ServingError
 from graticule.serving.service import Service
 from graticule.serving.uploads import received
@@ -49,15 +52,16 @@ _FORM: Final[dict[str, Any]] = {
                         },
                         "language": {
                             "type": "string",
-                            "pattern": f"^{LANGUAGE}$",
+                            "enum": list(LANGUAGES),
                             "default": "en",
                             "description": "Of names of places.",
                         },
                         "detail": {
                             "type": "string",
-                            "enum": ["answer", "map"],
+                            "enum": list(get_args(Detail)),
                             "default": "answer",
-                            "description": "'map' tells the density, regions, way and neighbours too.",
+                            "description": "'estimate' leaves names and words out, and is quicker; 'map' tells the "
+                            "density, regions, way and neighbours too.",
                         },
                     },
                 }
@@ -107,11 +111,14 @@ def routes(service: Service) -> APIRouter:
         )
 
     @router.get("/regions", responses=errors(422), summary="The countries that `within` takes.")
-    def regions(language: str = Query("en", pattern=f"^{LANGUAGE}$")) -> schema.Countries:
-        from graticule.earth import borders
-
-        names = sorted(borders.countries())
-        return schema.Countries(countries=[schema.Country(code=None, name=name) for name in names])
+    def regions(language: str = Query("en", json_schema_extra={"enum": list(LANGUAGES)})) -> schema.Countries:
+        names = country_names(language)
+        drawn = [country for country in all_countries() if country.natural_earth]
+        named = [
+            schema.Country(code=country.code, name=names.get(country.code or "", country.name))
+            for country in drawn
+        ]
+        return schema.Countries(countries=sorted(named, key=lambda country: country.name))
 
     @router.get(
         "/neighbours/{model}/{row}",
@@ -121,7 +128,7 @@ def routes(service: Service) -> APIRouter:
     )
     def neighbour(model: str, row: int) -> Response:
         geolocator = service.geolocators.get(model)
-        kept = None if geolocator is None else getattr(geolocator.model, "thumbnails", None)
+        kept = None if geolocator is None else geolocator.model.thumbnails
         picture = kept.get(row) if kept is not None else None
         if picture is None:
             raise ServingError(404, f"{model[:100]}: keeps no picture of row {row} of its gallery.")

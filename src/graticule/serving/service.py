@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from graticule.earth.places import Places
 from graticule.errors import ModelNotFoundError, PictureError
 from graticule.prediction import Prediction, Refusal, Result
 from graticule.serving.asked import Asked
@@ -180,14 +179,11 @@ class Service:
         for result in results:
             outcome = "answered" if isinstance(result, Prediction) else "refused"
             self.metrics.pictures.labels(name, outcome).inc()
-        places = Places.load(asked.language)
-        stored = getattr(geolocator.model, "thumbnails", None)
+        stored = geolocator.model.thumbnails
         thumbnails = None if stored is None else f"/v1/neighbours/{name}"
         told = {
             "model": name,
             "purpose": geolocator.purpose,
-            "results": [
-                described(result, places, whole=asked.whole, thumbnails=thumbnails) for result in results
-            ],
+            "results": described(results, asked.detail, language=asked.language, thumbnails=thumbnails),
         }
         return json.dumps(told, ensure_ascii=False, allow_nan=False).encode()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from graticule.errors import MissingExtraError
+from graticule.errors import MissingExtraError, ModelNotFoundError
 from graticule.serving.settings import Settings
 
 if TYPE_CHECKING:
@@ -29,7 +29,8 @@ def serve(
     """Answer until told to stop.
 
     Args:
-        models: names or folders, the first for requests that name none; the default model if there are none.
+        models: names or folders, the first for requests that name none; if there are none, geoclip if it is installed,
+            else the model that comes with Graticule.
         settings: where to listen, and the limits.
         precision: as for `Geolocator.load`.
         open_browser: show the page.
@@ -88,18 +89,29 @@ def _start(
             raise
         raise MissingExtraError.of("serve", error.name) from error
     from graticule.locator import Geolocator
-    from graticule.store import default_model
 
     # Before the models, which take longer.
     bound = listening(settings)
     with bound:
-        names = list(models) or ([] if batch else [default_model()])
+        names = list(models) or ([_default()] if batch is None else [])
         geolocators = [Geolocator.load(name, precision=precision) for name in names]
+        for geolocator in geolocators:
+            say(f"{geolocator.name} answers: {geolocator.purpose}")
         service = Service({geolocator.name: geolocator for geolocator in geolocators}, settings)
         if settings.reached_by_others:
             say(_warning(settings))
         say(f"{url_of(settings, bound)} (Ctrl+C ends it)")
         run(create_app(service, batch), settings, bound, open_browser=open_browser)
+
+
+def _default() -> str:
+    """The model where none is named: the one that comes with Graticule will do, since the page says what it is for."""
+    from graticule.store import default_model, shipped_models
+
+    try:
+        return default_model()
+    except ModelNotFoundError:
+        return next(iter(shipped_models()))
 
 
 def _warning(settings: Settings) -> str:
