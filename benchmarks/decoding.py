@@ -35,7 +35,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from graticule.decoding.beam import beam
 from graticule.decoding.candidates import Candidates
 from graticule.decoding.sample import sample, uniforms
-from graticule.tokens.geotoken import GeoToken, GeoTokenConfig, sinusoidal_positions
+from graticule.tokens.blocks import sinusoidal_positions
+from graticule.tokens.geotoken import GeoToken, GeoTokenConfig
 from graticule.tokens.published import load_published
 from graticule.tokens.query import Neighbours, Query
 

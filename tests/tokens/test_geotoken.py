@@ -233,7 +233,7 @@ def test_training_computes_what_evaluation_does(design, neighbours, monkeypatch)
     def of(ratio, attend):
         monkeypatch.setattr("graticule.tokens.geotoken.MEMORY_PER_QUERY", ratio)
         if attend is not None:
-            monkeypatch.setattr("graticule.tokens.geotoken.attend_on_cpu", attend)
+            monkeypatch.setattr("graticule.tokens.blocks.attend_on_cpu", attend)
         net.zero_grad()
         torch.manual_seed(1)  # which neighbours are hidden
         loss = net.loss(query, tokens)
