@@ -89,6 +89,38 @@ def test_the_settings_of_geotoken_s_first_stage_run(run, features, tmp_path):
     assert recipe["location"]["hidden"] == 1024
 
 
+def test_an_alignment_belongs_to_the_encoder_of_its_features_once_all_are_there(run, features, tmp_path):
+    from graticule.extract.plan import Plan
+
+    def extracted(digest, shard_rows):
+        plan = Plan(
+            source="osv5m",
+            path="/pictures",
+            split=None,
+            encoder="mine",
+            encoder_digest=digest,
+            width=2,
+            records=60,
+            shard_rows=shard_rows,
+        )
+        (features / "extract.json").write_text(plan.model_dump_json())
+
+    extracted("ab" * 32, 30)
+    command = ["align", features, "--out", tmp_path / "out", "--steps", 1, "--batch", 8]
+    status, _, err = run(*command)
+    assert status == 2
+    assert "holds 1 shards of 2" in err
+    extracted("ab" * 32, 60)
+    assert run(*command)[0] == 0
+    assert json.loads((tmp_path / "out" / "config.json").read_text())["encoder_digest"] == "ab" * 32
+    index = ["index", features, "--alignment", tmp_path / "out", "--out"]
+    assert run(*index, tmp_path / "index")[0] == 0
+    extracted("cd" * 32, 60)
+    status, _, err = run(*index, tmp_path / "other")
+    assert status == 2
+    assert f"{tmp_path}/out: an alignment for features of another encoder" in err
+
+
 def test_wrong_use_is_told_without_a_traceback(run, features, tmp_path):
     (tmp_path / "empty").mkdir()
     out = ["--out", tmp_path / "out"]

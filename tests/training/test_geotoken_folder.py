@@ -14,6 +14,8 @@ from feature_parts import COUNT, WIDTH, make_parts
 from graticule.alignment.spaces import SpacesAlignment
 from graticule.earth.cells import TokenScheme
 from graticule.errors import ConfigError, InputError, ModelNotFoundError
+from graticule.extract.encoder import find_encoder
+from graticule.extract.plan import Plan
 from graticule.locator import Geolocator
 from graticule.model import Model
 from graticule.retrieval.neighbours import NeighbourConfig, read_neighbours
@@ -256,6 +258,45 @@ def test_parts_that_do_not_belong_together_are_named(parts, tiny_model_folder, t
         train_geotoken(
             features, tmp_path / "out", GeoTokenRecipe.model_validate(recipe), report=print, **settings
         )
+
+
+def test_features_and_alignments_of_another_encoder_are_refused_by_name(parts, tiny_model_folder, tmp_path):
+    assert run(parts, tiny_model_folder, tmp_path / "model")
+    model = Model.open(tmp_path / "model")
+    of_encoder = find_encoder(str(tiny_model_folder)).digest
+    # What the encoder's weights are stored as is one thing, what the features were made with another.
+    assert of_encoder in (model.config.encoder_digest, model.config.features_digest)
+
+    others = FeatureFolder(shutil.copytree(parts / "features", tmp_path / "others"))
+    plan = Plan(
+        source="osv5m",
+        path="/pictures",
+        split=None,
+        encoder="another",
+        encoder_digest="ab" * 32,
+        width=WIDTH,
+        records=COUNT,
+        shard_rows=70,
+    )
+    (others.features / "extract.json").write_text(plan.model_dump_json())
+    recipe = RewardRecipe.of(near_km=2000, views=40, validation_views=10)
+    with pytest.raises(
+        ConfigError, match=r"others: features of the encoder abababababab, but geotoken takes"
+    ):
+        others.examples(model, recipe, tmp_path / "run", report=print, deadline=0)
+    settings = {"alignment": str(parts / "alignment"), "encoder": str(tiny_model_folder)}
+    with pytest.raises(ConfigError, match="not the encoder these features were made with"):
+        make_gallery_model(others.features, tmp_path / "gallery", **settings)
+
+    about = {"encoder_digest": "cd" * 32}
+    SpacesAlignment.from_folder(parts / "alignment").save(tmp_path / "alignment", about=about, card="")
+    settings["alignment"] = str(tmp_path / "alignment")
+    for make in (
+        lambda: run(parts, tiny_model_folder, tmp_path / "a", alignment=settings["alignment"]),
+        lambda: make_gallery_model(parts / "features", tmp_path / "b", **settings),
+    ):
+        with pytest.raises(ConfigError, match="an alignment for features of another encoder"):
+            make()
 
 
 def test_a_gallery_s_spaces_are_told_by_comparing(parts, tmp_path):

@@ -13,15 +13,10 @@ from graticule.tokens.reward import RewardModel
 from graticule.training import reward_samples, share
 from graticule.training.distributed import Part
 from graticule.training.examples import Examples
-from graticule.training.reward import (
-    RewardRecipe,
-    RewardTask,
-    area_under_curve,
-    default_near_km,
-    train_reward,
-)
+from graticule.training.reward import default_near_km, train_reward
 from graticule.training.reward_pictures import OrbitViews
 from graticule.training.reward_samples import Samples
+from graticule.training.reward_task import RewardRecipe, RewardTask, area_under_curve
 
 SMALL = {
     "near_km": 2000,

@@ -226,11 +226,11 @@ def align_folder(
         left_s = deadline - time.monotonic()
         result = train(task, recipe.training(), run, report=report, stop_after_s=left_s)
         if result.finished and is_main():
-            digest = None if extraction is None else extraction.encoder_digest
+            encoder = None if extraction is None else extraction.encoder_digest
             about = {
                 "recipe": recipe.model_dump(mode="json"),
                 "pictures": len(records),
-                "encoder_digest": digest,
+                "encoder_digest": encoder,
             }
             _finish(task, out, training, validation, about=about, counts=counts, report=report)
         return result.finished
