@@ -97,6 +97,16 @@ def test_the_version_is_one():
     assert f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text()
 
 
+def test_the_citation_can_be_read():
+    yaml = pytest.importorskip("yaml")
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    # What version 1.2.0 of the format asks for.
+    assert {"cff-version", "message", "title", "authors"} <= set(cited)
+    papers = [reference for reference in cited["references"] if reference["authors"] and reference["title"]]
+    assert {paper["type"] for paper in papers} == {"conference-paper"}
+    assert {paper["url"].rsplit("/", 1)[-1] for paper in papers} == {"2511.01082", "2509.21573"}
+
+
 def test_an_installed_wheel_locates(release, tmp_path):
     """In an environment that has the wheel, and sees the dependencies but not the checkout."""
     python = fresh(sys.executable, release[1], tmp_path)
