@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graticule.data.parts import is_first_part, open_joined
+from graticule.data.parts import is_first_part, joined_bytes, open_joined
 
 DATA = bytes(range(256)) * 3
 
@@ -50,6 +50,8 @@ def test_a_gap_ends_it(tmp_path):
     (tmp_path / "big02").unlink()
     with open_joined(first) as joined:
         assert joined.read() == DATA[:200]
+    assert joined_bytes(first) == 200
+    assert joined_bytes(tmp_path / "none00") == 0
 
 
 def test_a_whole_file_is_just_opened(tmp_path):

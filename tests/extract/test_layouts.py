@@ -11,8 +11,10 @@ from safetensors.torch import load_file
 from graticule.data.orbit.folder import render_folder
 from graticule.data.orbit.mosaic import Mosaic
 from graticule.data.orbit.views import Views
+from graticule.data.sources.contract import open_source
+from graticule.errors import InputError
 from graticule.extract.encoder import find_encoder
-from graticule.extract.run import extract
+from graticule.extract.run import extract, extract_scan
 
 VIEWS = 20
 
@@ -61,3 +63,24 @@ def test_a_layout_is_extracted(mosaic_file, encoder, tmp_path, layout, source, s
     torch.testing.assert_close(features.float(), expected, atol=1e-4, rtol=1e-3)
     if layout in ("mp16", "osv5m"):
         assert any(path.read_text().strip() for path in (tmp_path / "out").glob("shard-*.txt"))
+
+
+def test_a_part_that_is_gone_since_the_scan_stops_the_run(mosaic_file, encoder, tmp_path):
+    """Else a disk that comes loose would leave a folder of refusals, and finished."""
+    render_folder(mosaic_file, tmp_path / "source", views=VIEWS, size=16, layout="mp16")
+    tar = tmp_path / "source/mp-16-images.tar"
+    data = tar.read_bytes()
+    for number, part in enumerate((data[: len(data) // 2], data[len(data) // 2 :])):
+        (tmp_path / f"source/mp-16-images{number:02d}").write_bytes(part)
+    tar.unlink()
+    scan = open_source("mp16", tmp_path / "source")
+    (tmp_path / "source/mp-16-images01").rename(tmp_path / "loose")
+
+    def extract_it():
+        stored = find_encoder(encoder)
+        return extract_scan(scan, tmp_path / "source", encoder=stored, out=tmp_path / "out", shard_rows=7)
+
+    with pytest.raises(InputError, match="bring it back and run the same again"):
+        extract_it()
+    (tmp_path / "loose").rename(tmp_path / "source/mp-16-images01")
+    assert extract_it().refused == 0

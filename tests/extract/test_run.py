@@ -13,9 +13,10 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from graticule.errors import ConfigError, InputError, PictureError
-from graticule.extract import lock, shard
+from graticule.extract import shard
 from graticule.extract.encoder import find_encoder
 from graticule.images.open import open_picture, square_pixels
+from graticule.lock import locked
 from graticule.training.shards import read_names, read_records
 
 COUNT, SHARD_ROWS = 21, 8
@@ -353,7 +354,7 @@ def test_a_read_only_folder_is_named(extract, tmp_path, monkeypatch):
 
 
 def test_two_runs_in_one_folder_are_refused(extract, tmp_path):
-    with lock.locked(tmp_path), pytest.raises(InputError, match="another run is writing to it"):
+    with locked(tmp_path), pytest.raises(InputError, match="another run is writing to it"):
         extract(tmp_path)
     assert extract(tmp_path).finished
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from string import ascii_lowercase, digits
 from typing import BinaryIO, Final
 
-__all__ = ["is_first_part", "open_joined"]
+__all__ = ["is_first_part", "joined_bytes", "open_joined"]
 
 _FIRST: Final = re.compile(r"(.*[^0a])(0{2,4}|a{2,4})", re.DOTALL)
 
@@ -34,6 +34,15 @@ def open_joined(path: Path) -> BinaryIO:
     if found is None:
         return path.open("rb")
     return io.BufferedReader(_Joined(list(_parts(path, *found.groups()))))
+
+
+def joined_bytes(path: Path) -> int:
+    """How long what `open_joined` opens is; 0 if there is nothing."""
+    try:
+        with open_joined(path) as file:
+            return file.seek(0, io.SEEK_END)
+    except OSError:
+        return 0
 
 
 def _parts(path: Path, stem: str, first: str) -> Iterator[Path]:

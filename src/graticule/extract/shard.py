@@ -17,6 +17,7 @@ from PIL import Image
 from safetensors.torch import save
 from torch import nn
 
+from graticule.data.parts import joined_bytes
 from graticule.data.records import read_picture
 from graticule.earth.places.countries import find_country
 from graticule.encoders.contract import ImageEncoder
@@ -171,7 +172,8 @@ def _see_whose_fault(root: Path, row: Mapping[str, Any], error: PictureError) ->
         raise InputError(
             f"{_name(row)}: the memory does not suffice to decode it. Run the same again with fewer --workers."
         ) from error
-    if not (root / row["container"]).exists():
+    end = row["offset"] + row["size"] if row["member"] else 0
+    if not (root / row["container"]).exists() or joined_bytes(root / row["container"]) < end:
         raise InputError(
             f"{error} It was there when the extraction began: bring it back and run the same again."
         ) from error
