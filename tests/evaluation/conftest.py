@@ -8,10 +8,10 @@ import pytest
 @pytest.fixture(scope="package")
 def street_views(mosaic_file, tmp_path_factory):
     """12 test pictures in the layout of OSV-5M, in a zip, one of them damaged; labels of countries and cities."""
-    from graticule.data.countries import country_code
     from graticule.data.orbit.folder import render_folder
     from graticule.data.truth import read_truth
-    from graticule.earth.borders import country_at
+    from graticule.earth.borders import countries_at
+    from graticule.earth.places.countries import by_name
 
     folder = tmp_path_factory.mktemp("osv5m")
     render_folder(mosaic_file, folder / "plain", views=12, seed=2)
@@ -22,7 +22,8 @@ def street_views(mosaic_file, tmp_path_factory):
         for number, row in enumerate(known):
             picture = b"\xff\xd8 cut short" if number == 5 else row.path.read_bytes()
             packed.writestr(f"00/{number}.jpg", picture)
-            country = country_code(country_at(row.latitude, row.longitude) or "") or ""
+            [name] = countries_at([row.latitude], [row.longitude])
+            country = (name and by_name()[name].code) or ""
             lines.append(f"{number},{row.latitude},{row.longitude},{country},,,town {number},ann")
     (folder / "test.csv").write_text("\n".join(lines))
     return folder

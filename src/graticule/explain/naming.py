@@ -91,8 +91,7 @@ def _sea(lat_lon: NDArray[np.float64], weights: NDArray[np.float64], places: Pla
     middle = weights @ unit_vectors(lat_lon[:, 0], lat_lon[:, 1])
     lat, lon = latlon_from_vectors(middle[None] / np.linalg.norm(middle))
     [place] = places.at(lat, lon)
-    near = f", {place.town_km:,.0f} km from {place.town}" if place.town_km is not None else ""
-    return f"the sea{near}"
+    return f"the {str(place).removeprefix('at ')}" if place.coast_km is None else f"the sea {place}"
 
 
 def _article(name: str, language: str) -> str:

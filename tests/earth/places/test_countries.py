@@ -32,7 +32,9 @@ def test_a_country_is_found_by_what_people_call_it(words, code):
 def test_every_name_and_code_finds_its_own_country():
     for country in all_countries():
         assert find_country(country.name) is country
-        assert country.natural_earth is None or country.part_of or find_country(country.natural_earth) is country
+        assert (
+            country.natural_earth is None or country.part_of or find_country(country.natural_earth) is country
+        )
         assert country.code is None or find_country(country.code) is country
         assert all(find_country(other) is country for other in country.also), country.name
 
@@ -65,5 +67,5 @@ def test_names_follow_the_language():
     for language in LANGUAGES:
         assert country_names(language).keys() == country_names().keys()
         assert all(country_names(language).values())
-    with pytest.raises(InputError, match="'tlh': there are no names of places in it. Choose ar, bn"):
+    with pytest.raises(InputError, match="'tlh': there are no names of places in it"):
         country_names("tlh")

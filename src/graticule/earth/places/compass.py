@@ -21,6 +21,7 @@ _LEAST_KM2: Final = 50_000
 """The area of a country that has parts."""
 _APART_KM: Final = 500.0
 """Lands so far apart are bodies of their own: Alaska is not the north-west of the other states."""
+_LONG: Final = 3
 _KM_A_DEGREE: Final = np.pi * EARTH_RADIUS_KM / 180
 _SPARE: Final = 0.1
 """Share of the weight on either side that may lie elsewhere."""
@@ -32,7 +33,8 @@ def compass(
     """The part of a country that nearly all of some weighted points lie in: `northern`, `south-eastern`, `central`.
 
     Half of the country's area is northern, half of it eastern, and so on; central is what is far from all its sides. A
-    country twice as long as wide has no parts across. Of lands far apart, only the one that the points lie in counts.
+    country three times as long as wide has no parts across. Of lands far apart, only that of the points
+    counts.
 
     Args:
         country: ISO 3166-1 alpha-2.
@@ -53,8 +55,8 @@ def compass(
     east, ground_east = (_turned(degrees - middle) for degrees in (lon, ground_lon))
     width = np.ptp(np.quantile(ground_east, [0.05, 0.95])) * np.cos(np.radians(ground_lat.mean()))
     height = np.ptp(np.quantile(ground_lat, [0.05, 0.95]))
-    up = _extent(ground_lat, area, lat, weights) if 2 * height > width else None
-    right = _extent(ground_east, area, east, weights) if 2 * width > height else None
+    up = _extent(ground_lat, area, lat, weights) if _LONG * height > width else None
+    right = _extent(ground_east, area, east, weights) if _LONG * width > height else None
     words = [_side(up, "south", "north"), _side(right, "west", "east")]
     said = "-".join(word for word in words if word)
     if said:
@@ -79,7 +81,7 @@ def _extent(
     """From where to where points reach along an axis, nearly all: shares of the country's area (2,)."""
     order, rank = np.argsort(at), np.argsort(ground)
     held = weights[order].cumsum() / weights.sum()
-    ends = np.interp([_SPARE, 1 - _SPARE], held, at[order])
+    ends = at[order][np.minimum(np.searchsorted(held, [_SPARE, 1 - _SPARE]), len(at) - 1)]
     first, last = np.interp(ends, ground[rank], area[rank].cumsum() / area.sum())
     return float(first), float(last)
 

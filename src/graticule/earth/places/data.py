@@ -5,9 +5,10 @@ Each array is read when it is first asked for; names lie there once for each lan
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from importlib import resources
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import shapely
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from graticule.errors import InputError
 
-__all__ = ["LANGUAGES", "find_language", "names", "polygons", "table"]
+__all__ = ["LANGUAGES", "find_language", "names", "polygons", "table", "unpacked"]
 
 LANGUAGES: Final = (
     *("ar", "bn", "de", "el", "en", "es", "fa", "fr", "he", "hi", "hu", "id", "it"),
@@ -43,13 +44,17 @@ def find_language(language: str) -> str:
 @lru_cache(maxsize=1)
 def polygons() -> tuple[NDArray[np.object_], NDArray[np.int64]]:
     """The parts of all divisions as shapely polygons in degrees, longitude first (P,), and their divisions (P,)."""
-    step = float(table("step_deg"))
+    return unpacked({name: table(name) for name in ("steps", "step_deg", "rings", "polygons", "divisions")})
+
+
+def unpacked(file: Mapping[str, NDArray[Any]]) -> tuple[NDArray[np.object_], NDArray[np.int64]]:
+    """`polygons`, from the arrays of the file."""
     # Stored are the first bytes of all numbers, then the second: the sign in the last bit, each the step from the last.
-    folded = np.ascontiguousarray(table("steps").T).view(np.uint32).reshape(-1, 2).astype(np.int64)
-    points = np.cumsum(folded >> 1 ^ -(folded & 1), axis=0) * step
-    offsets = table("rings"), table("polygons")
+    folded = np.ascontiguousarray(file["steps"].T).view(np.uint32).reshape(-1, 2).astype(np.int64)
+    points = np.cumsum(folded >> 1 ^ -(folded & 1), axis=0) * file["step_deg"]
+    offsets = file["rings"], file["polygons"]
     shapes = shapely.from_ragged_array(shapely.GeometryType.POLYGON, points, offsets)
-    return shapes, table("divisions").astype(np.int64)
+    return shapes, file["divisions"].astype(np.int64)
 
 
 @lru_cache(maxsize=64)
@@ -64,11 +69,11 @@ def names(kind: str, language: str = "") -> tuple[str, ...]:
     return tuple(table(key).tobytes().decode().split("\n"))
 
 
-def table(name: str) -> NDArray[np.generic]:
+def table(name: str) -> NDArray[Any]:
     """One array of the file."""
     with (
         resources.files("graticule.earth").joinpath("data/places.npz").open("rb") as stream,
         np.load(stream, allow_pickle=False) as file,
     ):
-        found: NDArray[np.generic] = file[name]
+        found: NDArray[Any] = file[name]
         return found

@@ -32,6 +32,7 @@ class Places:
         self._outlines = outlines
         self._countries = country_names(language)
         self._owners = [self._owner(words.split()) for words in data.names("owners")]
+        self._town_divisions = data.table("town_divisions").tolist()
         self._regions = [name or None for name in data.names("divisions", language)]
 
     @classmethod
@@ -66,11 +67,12 @@ class Places:
         return [self._place(*row) for row in rows]
 
     def _place(self, division: int, coast_km: float, town: int, town_km: float) -> Place:
-        if division < 0:
-            return Place(None, None, None, town_name(town), town_km)
-        country, name, claimed_by = self._owners[division]
+        country, name, claimed_by = self._owners[division] if division >= 0 else (None, None, ())
+        region = self._regions[division] if division >= 0 else None
+        home, home_name, _ = self._owners[self._town_divisions[town]]
+        abroad = home_name if home != country and not claimed_by else None
         off = coast_km if coast_km >= 0 else None
-        return Place(country, name, self._regions[division], town_name(town), town_km, claimed_by, off)
+        return Place(country, name, region, town_name(town), town_km, abroad, claimed_by, off)
 
     def _owner(self, codes: list[str]) -> tuple[str | None, str | None, tuple[str, ...]]:
         """Code, name and claims of a division; of those that have no code, the name stands for it."""

@@ -18,7 +18,7 @@ class Place:
     """Where a point lies, in words.
 
     `str` says all of it: "Antofagasta, Chile, near Calama", "off the coast of Chile, 31 km from Tocopilla",
-    "an area claimed by India and Pakistan, near Srinagar", "at sea, 340 km from Hilo".
+    "an area claimed by India and Pakistan, near Srinagar", "at sea, 340 km from Hilo, United States".
     """
 
     country: str | None
@@ -31,6 +31,8 @@ class Place:
     """The nearest town, as GeoNames writes it."""
     town_km: float | None
     """How far off it is."""
+    town_country: str | None = None
+    """The name of the country the town is in, where that is another one than the place's and nothing is disputed."""
     claimed_by: tuple[str, ...] = ()
     """Those that hold or claim a disputed place; nobody elsewhere."""
     coast_km: float | None = None
@@ -64,9 +66,8 @@ class Place:
     def _town(self) -> str:
         if self.town is None or self.town_km is None:
             return ""
-        return (
-            f"near {self.town}" if self.town_km <= NEAR_KM else f"{format_km(self.town_km)} from {self.town}"
-        )
+        town = self.town if self.town_country is None else f"{self.town}, {self.town_country}"
+        return f"near {town}" if self.town_km <= NEAR_KM else f"{format_km(self.town_km)} from {town}"
 
 
 def listed(names: tuple[str, ...]) -> str:
