@@ -109,7 +109,7 @@ def explain(prediction: Prediction, places: Places, *, max_cells: int = 4096) ->
     regions = tuple(prediction.credible_region(mass) for mass in _MASSES)
     parts = tuple(parts_of(region, places) for region in regions)
     way, near = prediction.coarse_to_fine(), prediction.neighbours[:_MOST_NEIGHBOURS]
-    points = [prediction, *prediction.candidates, *way, *near]
+    points: list[Prediction | Candidate | Neighbour] = [prediction, *prediction.candidates, *way, *near]
     found = iter(places.at([point.latitude for point in points], [point.longitude for point in points]))
     place = next(found)
     return Explanation(

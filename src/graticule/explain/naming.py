@@ -39,15 +39,15 @@ def name_of(
         found: N places, what lies at the points.
         places: names, for what lies in the middle of a sea.
     """
-    rows: dict[_Land | None, list[int]] = defaultdict(list)
+    rows: dict[_Land, list[int]] = defaultdict(list)
     for row, place in enumerate(found):
-        rows[_land(place)].append(row)
+        if place.country_name is not None or place.claimed_by:
+            rows[place.country, place.country_name, place.claimed_by].append(row)
     held = {land: float(weights[some].sum()) for land, some in rows.items()}
-    total = sum(held.values())
-    sea = held.pop(None, 0.0)
+    total, on_land = float(weights.sum()), sum(held.values())
+    sea = total - on_land
     if sea >= _ALL * total:
         return _sea(lat_lon, weights, places)
-    on_land = total - sea
     lands = sorted(held, key=lambda land: -held[land])[:_MOST_NAMES]
     lands = [lands[0], *(land for land in lands[1:] if held[land] >= _SAID * on_land)]
     said = [_part(land, rows[land], lat_lon, weights, found, places.language) for land in lands]
@@ -56,12 +56,6 @@ def name_of(
     if sea > _SEA * total:
         said.append("the sea near by")
     return listed(tuple(said))
-
-
-def _land(place: Place) -> _Land | None:
-    if place.country_name is None and not place.claimed_by:
-        return None
-    return place.country, place.country_name, place.claimed_by
 
 
 def _part(
