@@ -35,7 +35,7 @@ MAY_IMPORT["extract"] = EVERYWHERE | GROUND | {"data", "encoders", "lock"}
 MAY_IMPORT["model"] = EVERYWHERE | GROUND | set(ROAD)
 MAY_IMPORT["pull"] = MAY_IMPORT["choosing"] = MAY_IMPORT["model"] | {"model"}
 MAY_IMPORT["locator"] = MAY_IMPORT["choosing"] | {"choosing"}
-MAY_IMPORT["batch"] = MAY_IMPORT["locator"] | {"locator", "lock", "output"}
+MAY_IMPORT["batch"] = MAY_IMPORT["locator"] | {"locator", "lock", "output", "fusing"}
 MAY_IMPORT["evaluation"] = MAY_IMPORT["locator"] | {"locator", "data", "extract", "output"}
 MAY_IMPORT["figures"] = {"errors", "prediction", "earth", "images", "output", "maps", "evaluation"}
 MAY_IMPORT["training"] = MAY_IMPORT["evaluation"] | {"evaluation", "extract", "lock"}
@@ -43,7 +43,8 @@ MAY_IMPORT["demo"] = MAY_IMPORT["locator"] | {"locator", "data"} | PICTURES_OF_A
 MAY_IMPORT["precision"] = MAY_IMPORT["model"] | {"model"}
 MAY_IMPORT["locator"] |= {"precision"}
 MAY_IMPORT["evaluation"] |= {"precision"}
-MAY_IMPORT["serving"] = MAY_IMPORT["cli"] = {*MAY_IMPORT, "demo"} - {"cli", "serving"}
+MAY_IMPORT["serving"] = {*MAY_IMPORT, "demo"} - {"cli", "serving"}
+MAY_IMPORT["cli"] = MAY_IMPORT["serving"] | {"serving"}
 MAY_IMPORT["__main__"] = {"cli"}
 
 
