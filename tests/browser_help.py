@@ -13,6 +13,11 @@ def answered(page, name):
     page.locator("article.picture[aria-busy=false]", has_text=name).locator(".estimate").wait_for()
 
 
+def all_answered(page, count):
+    """Waits until so many pictures have answers."""
+    page.locator(".frame[data-state=answered]").nth(count - 1).wait_for()
+
+
 def drawn(page):
     """Waits until the globe is there."""
     page.locator("html[data-globe=drawn]").wait_for(state="attached")

@@ -16,7 +16,7 @@ from types import SimpleNamespace
 import pytest
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "pictures"
-WINDOW = {"width": 1100, "height": 700}
+WINDOW = {"width": 1040, "height": 680}
 FLAGS = [
     # WebGL without a graphics card
     "--use-angle=swiftshader",

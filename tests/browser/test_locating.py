@@ -5,7 +5,7 @@ import json
 
 from PIL import Image
 
-from browser_help import answered, choose, drawn, exported
+from browser_help import all_answered, answered, choose, drawn, exported
 
 
 def test_one_picture_is_answered_in_words_numbers_and_on_the_globe(page, pictures):
@@ -18,7 +18,7 @@ def test_one_picture_is_answered_in_words_numbers_and_on_the_globe(page, picture
     page.locator(".pin").wait_for()
     assert page.locator(".pin").get_attribute("aria-label").startswith("Estimate: 6")  # 60° N
     assert page.locator("[role=tabpanel] li").count() == 5
-    page.wait_for_function("document.querySelector('.legend')")
+    page.locator(".legend").wait_for()
     assert warm(page) > before + 500, "no density can be seen on the globe"
 
 
@@ -75,7 +75,7 @@ def test_what_a_camera_wrote_is_not_taken_for_an_estimate(page, pictures, tmp_pa
     image.save(claims, exif=exif)
     image.save(plain)
     choose(page, claims, plain)
-    page.wait_for_function("document.querySelectorAll('.frame[data-state=answered]').length === 2")
+    all_answered(page, 2)
     first, second = (json.loads(line) for line in exported(page).splitlines())
     assert (first["latitude"], first["longitude"]) == (second["latitude"], second["longitude"])
 

@@ -6,13 +6,13 @@ import json
 
 import pytest
 
-from browser_help import answered, choose, drawn, exported
+from browser_help import all_answered, answered, choose, drawn, exported
 
 
 def test_decisions_by_keys_and_their_export(page, pictures):
     names = [path.name for path in pictures[:4]]
     choose(page, *pictures[:4])
-    page.wait_for_function("document.querySelectorAll('.frame[data-state=answered]').length === 4")
+    all_answered(page, 4)
     page.keyboard.press("c")
     answered(page, names[1])  # the next one comes by itself
     page.keyboard.press("x")
@@ -45,7 +45,7 @@ def test_decisions_by_keys_and_their_export(page, pictures):
 
 def test_undo_takes_back_the_last_decision_and_goes_there(page, pictures):
     choose(page, *pictures[:2])
-    page.wait_for_function("document.querySelectorAll('.frame[data-state=answered]').length === 2")
+    all_answered(page, 2)
     page.keyboard.press("c")
     page.locator(".frame[data-state=confirmed]").wait_for()
     page.keyboard.press("z")
@@ -91,7 +91,7 @@ def test_a_batch_is_opened_and_its_decisions_are_kept(serve, visit, batch):
         # What is least sure comes first, and what is refused is not to do.
         assert page.locator(".frame").count() == 2
         page.locator(".picture .estimate").wait_for()
-        page.wait_for_function("document.querySelector('.picture figure img')?.naturalWidth > 0")
+        page.locator(".picture figure img").wait_for()
         with page.expect_response("**/v1/review/*") as keeping:
             page.keyboard.press("c")
         assert keeping.value.ok

@@ -2,8 +2,9 @@
 
 import os
 
-from browser_help import answered, choose
 from PIL import Image
+
+from browser_help import answered, choose
 
 KEY = "of-sufficient-length-and-random-enough"
 

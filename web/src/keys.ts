@@ -16,7 +16,7 @@ export function listenForKeys(nudge: (event: KeyboardEvent) => boolean): void {
   addEventListener("keydown", (event) => {
     if (isWriting(event.target) || event.altKey || event.metaKey || event.ctrlKey) return;
     const meant = keysNow()[event.key.length === 1 ? event.key.toLowerCase() : event.key];
-    const pressesButton = event.key === "Enter" && event.target instanceof HTMLButtonElement;
+    const pressesButton = event.key === "Enter" && event.target instanceof HTMLElement && event.target.closest("[role=toolbar]");
     if (nudge(event)) stop(event);
     else if (meant && !pressesButton) {
       stop(event);

@@ -33,7 +33,9 @@ export function keepPin(globe: Globe): void {
       marker.remove();
       return;
     }
-    marker.setLngLat([place.longitude, place.latitude]).addTo(globe.map);
+    marker.setLngLat([place.longitude, place.latitude]);
+    // To add it anew would let go of it while it is dragged.
+    if (!element.isConnected) marker.addTo(globe.map);
     element.dataset.state = carried.value ? "carried" : item?.answer?.not_sure && !item.review ? "not-sure" : (item?.review?.status ?? "estimate");
     element.setAttribute("aria-label", `${carried.value ? "Pin, being moved" : "Estimate"}: ${formatPlace(place.latitude, place.longitude)}`);
   });

@@ -14,7 +14,7 @@ function Drawing({ placed }: { placed: number }) {
   return (
     <div class="tools" role="toolbar" aria-label="Draw a region">
       <span>{placed < 3 ? "Click the corners of the region, three or more." : "Click the first corner, or press Enter, to close it."}</span>
-      <button type="button" class="button" disabled={placed === 0} onClick={removeCorner}>Remove corner</button>
+      <button type="button" class="button" disabled={placed === 0} onClick={withoutFocus(removeCorner)}>Remove corner</button>
       <button type="button" class="button primary" disabled={placed < 3} onClick={closeRing}>Close region</button>
       <button type="button" class="button" onClick={stopDrawing}>Cancel</button>
     </div>
@@ -29,4 +29,12 @@ function Carrying({ latitude, longitude }: { latitude: number; longitude: number
       <button type="button" class="button" onClick={putBack}>Put back</button>
     </div>
   );
+}
+
+/** A click of a mouse leaves no focus behind, so that Enter goes on to mean the region. */
+function withoutFocus(act: () => void): (event: MouseEvent) => void {
+  return (event) => {
+    act();
+    if (event.detail > 0) (event.currentTarget as HTMLElement).blur();
+  };
 }
