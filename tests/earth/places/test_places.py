@@ -97,6 +97,8 @@ def test_there_are_no_gaps_between_countries(places):
         (44.1, 145.9, {"Russia", "Japan"}),
         (9.6, 28.4, {"Sudan", "South Sudan"}),
         (3.38, -59.8, {"Guyana", "Venezuela"}),
+        (3.2, -57.6, {"Guyana", "Suriname"}),
+        (4.8, 35.3, {"Kenya", "South Sudan"}),
         (46.84, 29.63, {"Moldova", "Transnistria"}),
     ],
 )
@@ -111,7 +113,8 @@ def test_what_is_disputed_is_nobodys(places, lat, lon, claimed_by):
     ("lat", "lon", "code"),
     [(27.15, -13.2, "EH"), (26.74, -11.67, "EH"), (22.7, -15.0, "EH"), (28.5, -10.5, "MA"), (25.0, 121.5, "TW"),
      (31.45, 34.4, "PS"), (42.66, 21.16, "XK"), (-51.7, -58.0, "FK"), (36.14, -5.35, "GI"), (32.9, 35.3, "IL"),
-     (33.5, 36.3, "SY"), (42.0, 44.1, "GE"), (39.5, 76.0, "CN")],
+     (33.5, 36.3, "SY"), (2.82, -60.67, "BR"), (6.7, -61.2, "VE"), (4.0, -57.0, "SR"), (3.0, 36.0, "KE"),
+     (42.0, 44.1, "GE"), (39.5, 76.0, "CN")],
 )  # fmt: skip
 def test_what_has_a_code_is_called_by_it(places, lat, lon, code):
     assert at(places, lat, lon).country == code

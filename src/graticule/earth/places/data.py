@@ -62,7 +62,8 @@ def names(kind: str, language: str = "") -> tuple[str, ...]:
     """The lines of a list.
 
     Args:
-        kind: `owners` and `divisions` (by division), `towns`, `countries` (a code and a name a line).
+        kind: `owners` and `divisions`, by division; `town_names` and `town_countries`; `countries`, a code and a name
+            a line.
         language: one of `LANGUAGES`, for divisions and countries.
     """
     key = f"{kind}_{language}" if language else kind

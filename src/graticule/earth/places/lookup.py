@@ -32,7 +32,7 @@ class Places:
         self._outlines = outlines
         self._countries = country_names(language)
         self._owners = [self._owner(words.split()) for words in data.names("owners")]
-        self._town_divisions = data.table("town_divisions").tolist()
+        self._homes = data.names("town_countries")
         self._regions = [name or None for name in data.names("divisions", language)]
 
     @classmethod
@@ -69,8 +69,8 @@ class Places:
     def _place(self, division: int, coast_km: float, town: int, town_km: float) -> Place:
         country, name, claimed_by = self._owners[division] if division >= 0 else (None, None, ())
         region = self._regions[division] if division >= 0 else None
-        home, home_name, _ = self._owners[self._town_divisions[town]]
-        abroad = home_name if home != country and not claimed_by else None
+        home = self._homes[town]
+        abroad = self._countries.get(home) if home != country and not claimed_by else None
         off = coast_km if coast_km >= 0 else None
         return Place(country, name, region, town_name(town), town_km, abroad, claimed_by, off)
 
