@@ -171,6 +171,10 @@ class ModelFolder:
             raise ModelFormatError(
                 f"{self.path / name}: missing or unreadable; get the {self._what} anew."
             ) from error
+        except MemoryError as error:
+            raise ModelFormatError(
+                f"{self.path / name}: larger than the memory; get the {self._what} anew, or use a larger machine."
+            ) from error
         self._check(name, hashlib.sha256(data).hexdigest())
         return data
 
@@ -193,7 +197,7 @@ class ModelFolder:
 def _object(data: bytes | bytearray, path: Path) -> dict[str, Any]:
     try:
         content = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ModelFormatError(f"{path}: can't be read ({error}); get the model anew.") from error
     if not isinstance(content, dict):
         raise ModelFormatError(f"{path}: must be a JSON object; get the model anew.")
@@ -427,13 +431,19 @@ def _fits_half(tensor: Tensor, packing: Packing) -> bool:
 
 
 def unpack(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Undo `pack`: float32 again (float64 and integers as they were)."""
+    """Undo `pack`: float32 again (float64 and integers as they were).
+
+    Raises:
+        ValueError: scales are not those of a matrix's rows; a few bytes of others could fill the memory.
+    """
     out: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
         if name.endswith(_SCALE):
             continue
         scale = tensors.get(name + _SCALE)
         if scale is not None:
+            if tensor.ndim < 2 or scale.shape != tensor.shape[:1]:
+                raise ValueError(f"{name!r} has not one scale for each of its rows")
             tensor = tensor.float() * scale.view(-1, *[1] * (tensor.ndim - 1))
         out[name] = tensor.float() if tensor.dtype == torch.float16 else tensor
     return out
