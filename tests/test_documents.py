@@ -28,7 +28,7 @@ ONLY_PARSED = {
     "asks a server": r"--judge\b",
     "trains for minutes or hours": r"^graticule (align|calibrate|fit|index|reward|train)\b",
     "needs a published data set, or a mosaic": r"^graticule (data|extract|orbit)\b|im2gps3k|yfcc4k|osv5m",
-    "needs features of such a set": r"^graticule variogram (features|work)/",
+    "needs features of such a set": r"^graticule (variogram (features|work)/|evaluate --features)",
     "takes minutes": r"^graticule (demo|evaluate --source orbit|variogram orbit)\b",
     "needs a reward model": r"--reward\b",
     "stands for names of the reader's own": r"--images DIR",
