@@ -394,7 +394,7 @@ def test_a_model_that_can_be_fetched_says_how(installed):
 def test_without_a_name_geoclip_answers_or_nobody(folder, installed):
     with pytest.raises(ModelNotFoundError) as refusal:
         default_model()
-    for said in ("`graticule models pull geoclip`", "`--model orbit`", "from above", "300 to 1200 km"):
+    for said in ("`graticule models pull geoclip`", "The model orbit", "from above", "300 to 1200 km"):
         assert said in str(refusal.value)
     folder.rename(make(installed) / "geoclip")
     assert default_model() == "geoclip"
@@ -498,7 +498,7 @@ def test_eight_bits_leave_features_where_they_were(tiny_model, tmp_path):
 def test_parts_of_another_design_are_refused(model_folder):
     config = json.loads((model_folder / "config.json").read_text())
     for part, name, value, said in [
-        ("encoder", "squeeze", 9, "encoder.safetensors is of another design"),
+        ("encoder", "squeeze", 9, "encoder.safetensors is not the encoder that config.json"),
         ("encoder", "width", 24, "the encoder gives features 24 wide"),
         ("geotoken", "vectors", {"image": 16, "location": 9}, "vectors 8 wide"),
         ("geotoken", "neighbour_vectors", None, "the gallery holds vectors of location only"),
