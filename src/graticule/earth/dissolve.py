@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from graticule.earth import cube, hilbert, s2
 
-__all__ = ["dissolved"]
+__all__ = ["dissolved", "squares"]
 
 _HALF: Final = 1 << (s2.MAX_LEVEL - 1)
 """Squares to the middle of a face."""
@@ -36,7 +36,7 @@ def dissolved(cells: NDArray[np.uint64]) -> dict[str, Any]:
     """
     whole = s2.level_of(cells) == 0
     cells = np.concatenate([cells[~whole], s2.children(cells[whole]).reshape(-1)])
-    face, i, j, width = _squares(cells)
+    face, i, j, width = squares(cells)
     polar = np.isin(face, _POLAR)
     split_i, split_j = polar & (i >= _HALF), (polar | (face == _ANTIMERIDIAN)) & (j >= _HALF)
     pieces = []
@@ -51,7 +51,7 @@ def dissolved(cells: NDArray[np.uint64]) -> dict[str, Any]:
     return dict(shapely.geometry.mapping(shapely.MultiPolygon(parts)))
 
 
-def _squares(
+def squares(
     cells: NDArray[np.uint64],
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Face, lowest i, lowest j and width in squares of each cell, each (N,)."""

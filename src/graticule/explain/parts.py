@@ -53,7 +53,7 @@ def parts_of(region: CredibleRegion, places: Places) -> tuple[Part, ...]:
     pieces = connected(cells)
     points, owner = _points(cells)
     weights = shares[owner] / np.bincount(owner, minlength=len(cells))[owner]
-    found = places.at(*points.T)
+    found = places.at(*points.T, towns=False)
     best: dict[str, int] = {}
     held: dict[str, float] = {}
     for piece in np.unique(pieces):
@@ -79,7 +79,7 @@ def name_cell(cell: int, places: Places) -> str:
         places: names.
     """
     points, _ = _points(np.array([cell], dtype=np.uint64))
-    return name_of(points, np.full(len(points), 1 / len(points)), places.at(*points.T), places)
+    return name_of(points, np.full(len(points), 1 / len(points)), places.at(*points.T, towns=False), places)
 
 
 def _points(cells: NDArray[np.uint64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

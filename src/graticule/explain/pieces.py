@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from s2geometry import S2CellId
 
-from graticule.earth import s2
+from graticule.earth import cube, s2
+from graticule.earth.dissolve import squares
 
 __all__ = ["connected"]
 
@@ -20,25 +20,36 @@ def connected(cells: NDArray[np.uint64]) -> NDArray[np.int64]:
     Returns:
         The piece of each cell (N,), from 0.
     """
+    if not len(cells):
+        return np.empty(0, dtype=np.int64)
     order = np.argsort(cells)
-    along = cells[order]
-    low, high = s2.id_range(along)
-    roots = np.arange(len(cells))
-    for place, cell in enumerate(along.tolist()):
-        neighbours = [other.id() for other in S2CellId(cell).GetAllNeighbors(S2CellId(cell).level())]
-        # Of two cells that touch, the larger one holds a neighbour of the smaller one's size.
-        beside = np.array(neighbours, dtype=np.uint64)
-        holding = np.searchsorted(low, beside, side="right") - 1
-        for other in holding[(holding >= 0) & (beside <= high[holding])].tolist():
-            roots[_root(roots, other)] = _root(roots, place)
-    pieces = np.empty(len(cells), dtype=np.int64)
-    pieces[order] = np.unique([_root(roots, place) for place in range(len(cells))], return_inverse=True)[1]
-    return pieces
+    low, high = s2.id_range(cells[order])
+    beside = _beside(cells)
+    holding = np.searchsorted(low, beside, side="right") - 1
+    held = (holding >= 0) & (beside <= high[np.maximum(holding, 0)])
+    pairs = np.stack([np.nonzero(held)[0], order[holding[held]]], axis=1)
+    roots = list(range(len(cells)))
+    for one, other in np.unique(pairs, axis=0).tolist():
+        roots[_root(roots, one)] = _root(roots, other)
+    return np.unique([_root(roots, cell) for cell in range(len(cells))], return_inverse=True)[1]
 
 
-def _root(roots: NDArray[np.int64], place: int) -> int:
+def _beside(cells: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Leaf cells right outside each cell (N, 8), at its corners and the middles of its sides.
+
+    Of two cells that touch, the larger one holds one of the smaller one's.
+    """
+    face, i, j, width = squares(cells)
+    steps = np.stack([np.full_like(width, -1), width // 2, width])
+    around = [(a, b) for a in range(3) for b in range(3) if (a, b) != (1, 1)]
+    across = np.stack([i + steps[a] for a, _ in around], axis=1).ravel()
+    along = np.stack([j + steps[b] for _, b in around], axis=1).ravel()
+    lat, lon = cube.middle_of(np.repeat(face, 8), across, along, width=np.ones_like(across))
+    return s2.cell_ids(lat, lon).reshape(-1, 8)
+
+
+def _root(roots: list[int], cell: int) -> int:
     """What stands for a cell's piece; the way there is shortened for the next."""
-    while roots[place] != place:
-        roots[place] = roots[roots[place]]
-        place = int(roots[place])
-    return place
+    while roots[cell] != cell:
+        roots[cell] = cell = roots[roots[cell]]
+    return cell

@@ -47,12 +47,13 @@ class Places:
         """
         return _load(data.find_language(language))
 
-    def at(self, latitudes: ArrayLike, longitudes: ArrayLike) -> list[Place]:
+    def at(self, latitudes: ArrayLike, longitudes: ArrayLike, *, towns: bool = True) -> list[Place]:
         """What lies at each point.
 
         Args:
             latitudes: (N,) degrees, -90 to 90.
             longitudes: (N,) degrees, -180 to 180.
+            towns: look for the nearest town too; without, places have none.
 
         Raises:
             CoordinateError: A point does not exist, or the shapes are not those.
@@ -62,16 +63,22 @@ class Places:
         sea = np.flatnonzero(divisions < 0)
         divisions[sea], km = self._outlines.nearest(lat[sea], lon[sea], within_km=COAST_KM)
         coast[sea] = np.where(np.isfinite(km) & (km > _OUTLINE_KM), km, np.nan)
-        towns, town_km = nearest_towns(lat, lon)
-        rows = zip(divisions.tolist(), coast.tolist(), towns.tolist(), town_km.tolist(), strict=True)
-        return [self._place(*row) for row in rows]
+        rows = zip(divisions.tolist(), coast.tolist(), strict=True)
+        if not towns:
+            return [self._place(*row) for row in rows]
+        near = zip(*(column.tolist() for column in nearest_towns(lat, lon)), strict=True)
+        return [self._place(*row, *town) for row, town in zip(rows, near, strict=True)]
 
-    def _place(self, division: int, coast_km: float, town: int, town_km: float) -> Place:
+    def _place(
+        self, division: int, coast_km: float, town: int | None = None, town_km: float | None = None
+    ) -> Place:
         country, name, claimed_by = self._owners[division] if division >= 0 else (None, None, ())
         region = self._regions[division] if division >= 0 else None
+        off = coast_km if coast_km >= 0 else None
+        if town is None:
+            return Place(country, name, region, None, None, None, claimed_by, off)
         home = self._homes[town]
         abroad = self._countries.get(home) if home != country and not claimed_by else None
-        off = coast_km if coast_km >= 0 else None
         return Place(country, name, region, town_name(town), town_km, abroad, claimed_by, off)
 
     def _owner(self, codes: list[str]) -> tuple[str | None, str | None, tuple[str, ...]]:

@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graticule.earth import s2
+from graticule.earth.cell_size import reach_km
 from graticule.earth.distance import EARTH_RADIUS_KM, unit_vectors
 from graticule.earth.places import data
 
 __all__ = ["nearest_towns", "town_name"]
 
-_FEW: Final = 32
-"""Points that are compared with every town that may be theirs."""
+_LEVELS: Final = (1, 3, 5)
+"""Of the S2 cells that points are gathered in: some 4,000 to 300 km wide."""
 _ROUNDING: Final = 1e-6
 """An angle: rounding must not shut the nearest town out."""
 
@@ -25,8 +26,8 @@ def nearest_towns(
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """The town nearest to each point, and how far it is in km.
 
-    Points along S2's curve are halved again and again, and each part is left with those towns that may be nearest to
-    one of its points. (`graticule.evaluation.nearest` is for millions of places, and needs scipy.)
+    The points of a small cell are compared with the towns that may be nearest to any place in it, which are kept for
+    the next call. (`graticule.evaluation.nearest` is for millions of places, and needs scipy.)
 
     Args:
         lat: (N,) degrees.
@@ -36,16 +37,13 @@ def nearest_towns(
         Rows for `town_name` (N,), kilometres (N,).
     """
     towns, points = _towns(), unit_vectors(lat, lon)
-    order = np.argsort(s2.cell_ids(lat, lon), kind="stable")
+    cells = s2.cell_ids(lat, lon, level=_LEVELS[-1])
+    order = np.argsort(cells, kind="stable")
     rows = np.empty(len(points), dtype=np.int64)
-    parts = [(order, np.arange(len(towns)))]
-    while parts:
-        some, among = parts.pop()
-        if len(some) <= _FEW:
+    for some in np.split(order, np.flatnonzero(np.diff(cells[order])) + 1):
+        if len(some):
+            among = _may_be_nearest(int(cells[some[0]]), len(_LEVELS) - 1)
             rows[some] = among[(points[some] @ towns[among].T).argmax(axis=1)]
-            continue
-        halves = np.array_split(some, 2)
-        parts += [(half, among[_may_be_nearest(points[half], towns[among])]) for half in halves]
     chords = np.linalg.norm(points - towns[rows], axis=1)
     return rows, 2 * EARTH_RADIUS_KM * np.arcsin(np.minimum(chords / 2, 1))
 
@@ -55,12 +53,20 @@ def town_name(row: int) -> str:
     return data.names("town_names")[row]
 
 
-def _may_be_nearest(points: NDArray[np.float64], towns: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Which towns (T, 3) may be nearest to one of the points (N, 3): by the triangle inequality, twice."""
-    middle = points[len(points) // 2]
-    cosines = towns @ middle
-    away, reach = np.arccos(np.clip([cosines.max(), (points @ middle).min()], -1, 1))
-    return np.flatnonzero(cosines >= np.cos(min(np.pi, away + 2 * reach + _ROUNDING)))
+@lru_cache(maxsize=2048)
+def _may_be_nearest(cell: int, depth: int) -> NDArray[np.int32]:
+    """Which towns may be nearest to a place in a cell of level `_LEVELS[depth]`: by the triangle inequality, twice."""
+    towns, level = _towns(), _LEVELS[depth]
+    if depth == 0:
+        among = np.arange(len(towns), dtype=np.int32)
+    else:
+        [larger] = s2.parent(np.array([cell], dtype=np.uint64), _LEVELS[depth - 1])
+        among = _may_be_nearest(int(larger), depth - 1)
+    middle = unit_vectors(*s2.centres(np.array([cell], dtype=np.uint64)))[0]
+    cosines = towns[among] @ middle
+    reach = float(reach_km(np.array(level))) / EARTH_RADIUS_KM
+    away = float(np.arccos(np.clip(cosines.max(), -1, 1)))
+    return among[cosines >= np.cos(min(np.pi, away + 2 * reach + _ROUNDING))]
 
 
 @lru_cache(maxsize=1)
