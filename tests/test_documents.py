@@ -37,7 +37,7 @@ ONLY_PARSED = {
 """Why a command is not run, and which commands it is said of."""
 
 PICTURES = {"view-000000.png", "view-000003.png", "view-000006.png", "view-000011.png"}
-RUN = ("README.md", "start.md", "python.md", "uncertainty.md", "how-to", "explanation")
+RUN = ("README.md", "start.md", "python.md", "places.md", "uncertainty.md", "how-to", "explanation")
 """Documents whose Python is run; of the others it is compiled, and its imports are made."""
 
 
