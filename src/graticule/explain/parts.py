@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -71,6 +72,7 @@ def parts_of(region: CredibleRegion, places: Places) -> tuple[Part, ...]:
     )
 
 
+@lru_cache(maxsize=4096)
 def name_cell(cell: int, places: Places) -> str:
     """What a large cell is called.
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from s2geometry import S2CellId, S2Point_ToRaw
 
 from graticule.earth import s2
 from graticule.earth.cell_size import reach_km
@@ -17,6 +19,8 @@ __all__ = ["nearest_towns", "town_name"]
 
 _LEVELS: Final = (1, 3, 5)
 """Of the S2 cells that points are gathered in: some 4,000 to 300 km wide."""
+_REACH: Final = (reach_km(np.array(_LEVELS)) / EARTH_RADIUS_KM).tolist()
+"""From the middles of such cells to their corners, as angles."""
 _ROUNDING: Final = 1e-6
 """An angle: rounding must not shut the nearest town out."""
 
@@ -56,17 +60,13 @@ def town_name(row: int) -> str:
 @lru_cache(maxsize=2048)
 def _may_be_nearest(cell: int, depth: int) -> NDArray[np.int32]:
     """Which towns may be nearest to a place in a cell of level `_LEVELS[depth]`: by the triangle inequality, twice."""
-    towns, level = _towns(), _LEVELS[depth]
     if depth == 0:
-        among = np.arange(len(towns), dtype=np.int32)
+        among = np.arange(len(_towns()), dtype=np.int32)
     else:
-        [larger] = s2.parent(np.array([cell], dtype=np.uint64), _LEVELS[depth - 1])
-        among = _may_be_nearest(int(larger), depth - 1)
-    middle = unit_vectors(*s2.centres(np.array([cell], dtype=np.uint64)))[0]
-    cosines = towns[among] @ middle
-    reach = float(reach_km(np.array(level))) / EARTH_RADIUS_KM
-    away = float(np.arccos(np.clip(cosines.max(), -1, 1)))
-    return among[cosines >= np.cos(min(np.pi, away + 2 * reach + _ROUNDING))]
+        among = _may_be_nearest(S2CellId(cell).parent(_LEVELS[depth - 1]).id(), depth - 1)
+    cosines = _towns()[among] @ np.array(S2Point_ToRaw(S2CellId(cell).ToPoint()))
+    away = math.acos(min(1.0, cosines.max()))
+    return among[cosines >= math.cos(min(math.pi, away + 2 * _REACH[depth] + _ROUNDING))]
 
 
 @lru_cache(maxsize=1)
