@@ -33,8 +33,8 @@ def compass(
     """The part of a country that nearly all of some weighted points lie in: `northern`, `south-eastern`, `central`.
 
     Half of the country's area is northern, half of it eastern, and so on; central is what is far from all its sides. A
-    country three times as long as wide has no parts across. Of lands far apart, only that of the points
-    counts.
+    country three times as long as wide has no parts across. Of lands far apart, only that of the
+    points counts.
 
     Args:
         country: ISO 3166-1 alpha-2.

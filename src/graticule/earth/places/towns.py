@@ -66,7 +66,8 @@ def _may_be_nearest(cell: int, depth: int) -> NDArray[np.int32]:
         among = _may_be_nearest(S2CellId(cell).parent(_LEVELS[depth - 1]).id(), depth - 1)
     cosines = _towns()[among] @ np.array(S2Point_ToRaw(S2CellId(cell).ToPoint()))
     away = math.acos(min(1.0, cosines.max()))
-    return among[cosines >= math.cos(min(math.pi, away + 2 * _REACH[depth] + _ROUNDING))]
+    near: NDArray[np.int32] = among[cosines >= math.cos(min(math.pi, away + 2 * _REACH[depth] + _ROUNDING))]
+    return near
 
 
 @lru_cache(maxsize=1)
