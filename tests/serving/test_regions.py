@@ -34,6 +34,8 @@ def test_words_and_drawings_are_united():
 def test_a_drawing_with_too_many_corners():
     with pytest.raises(InputError, match="has 5 positions, more than 4"):
         region_of([json.dumps(square(0, 0))], Limits(geojson_positions=4))
+    with pytest.raises(InputError, match="has 10 positions, more than 9"):
+        region_of([json.dumps(square(0, 0)), json.dumps(square(5, 5))], Limits(geojson_positions=9))
 
 
 @pytest.mark.parametrize(

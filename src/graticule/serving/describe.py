@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 from graticule.earth.places import Places
 from graticule.explain import explain, words
 from graticule.output import to_dict
-from graticule.prediction import Prediction, Result
+from graticule.prediction import Candidate, Prediction, Result
 
 __all__ = ["MOST_CELLS", "Detail", "described"]
 
@@ -54,7 +54,9 @@ def _name(results: Sequence[Result], told: Sequence[dict[str, Any]], places: Pla
         for result, values in zip(results, told, strict=True)
         if isinstance(result, Prediction)
     ]
-    points = [point for result, _ in answered for point in (result, *result.candidates)]
+    points: list[Prediction | Candidate] = []
+    for result, _ in answered:
+        points += (result, *result.candidates)
     found = iter(places.at([point.latitude for point in points], [point.longitude for point in points]))
     for result, values in answered:
         place = next(found).to_dict()

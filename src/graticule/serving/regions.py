@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections import OrderedDict
 from threading import Lock
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from graticule.earth.regions import Region
 from graticule.earth.regions.parse import region_in_words, region_of_geojson, united_region
@@ -31,20 +31,29 @@ def region_of(texts: list[str], limits: Limits) -> Region:
     """
     if len(texts) > limits.regions:
         raise InputError(f"within: {len(texts)} regions, the limit is {limits.regions}.")
-    return united_region([_region(text.strip(), limits) for text in texts])
+    said = dict.fromkeys(text.strip() for text in texts)
+    drawn = [_document(text) for text in said if text.startswith("{")]
+    regions = [region_in_words(text) for text in said if not text.startswith("{")]
+    if drawn:
+        regions.append(_drawn(drawn, limits))
+    return united_region(regions)
 
 
-def _region(text: str, limits: Limits) -> Region:
-    if not text.startswith("{"):
-        return region_in_words(text)
+def _document(text: str) -> Any:
     try:
-        return region_of_geojson(
-            json.loads(text), name="the region drawn", most_positions=limits.geojson_positions
-        )
-    except InputError as error:
-        raise InputError(f"within: {error}") from error
+        return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise InputError(f"within: is not JSON: {error}") from error
+
+
+def _drawn(documents: list[Any], limits: Limits) -> Region:
+    """All that was drawn, as one: its corners are counted together."""
+    together = {"type": "GeometryCollection", "geometries": documents}
+    whole = documents[0] if len(documents) == 1 else together
+    try:
+        return region_of_geojson(whole, name="the region drawn", most_positions=limits.geojson_positions)
+    except InputError as error:
+        raise InputError(f"within: {error}") from error
 
 
 class Masks:

@@ -41,6 +41,7 @@ class Batch:
         self._decided: dict[int, dict[str, Any] | None] = {
             index: result.pop("review", None) for index, result in enumerate(self.results)
         }
+        self._paths: dict[int, str] = {index: result["path"] for index, result in enumerate(self.results)}
         self._read_decisions()
 
     @classmethod
@@ -73,7 +74,7 @@ class Batch:
         Raises:
             InputError: It can't be written; what was decided before stands.
         """
-        line = json.dumps({"index": index, "path": self.results[index]["path"], "review": review}) + "\n"
+        line = json.dumps({"index": index, "path": self._paths[index], "review": review}) + "\n"
         try:
             with self._journal.open("ab") as file:
                 size = file.tell()
@@ -90,7 +91,7 @@ class Batch:
 
     def picture(self, index: int) -> Path:
         """Where the picture of a result lies."""
-        return self._folder / self.results[index]["path"]
+        return self._folder / self._paths[index]
 
     def merged(self) -> Iterator[dict[str, Any]]:
         """The results with what was decided about them: what `graticule write` obeys."""
@@ -116,8 +117,7 @@ class Batch:
         whole = data[: data.rfind(b"\n") + 1]
         for line, place in _lines(whole, self._journal):
             index, path = line.get("index"), line.get("path")
-            known = isinstance(index, int) and 0 <= index < len(self)
-            if not known or self.results[index]["path"] != path:
+            if not isinstance(index, int) or self._paths.get(index) != path:
                 raise TableError(
                     f"{place}: decides about {path!r}, which is not what {self.name} holds there. Decisions and "
                     "results belong together: move the decisions away, or bring back the results they are about."

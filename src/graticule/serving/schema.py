@@ -202,7 +202,7 @@ class State(_Said):
 
 
 class _Decided(_Said):
-    note: str = Field("", max_length=10_000)
+    note: str = Field(default="", max_length=10_000)
 
 
 class Judged(_Decided):

@@ -104,11 +104,11 @@ class Service:
             GraticuleError: The model is not served, a region can't be understood, or the answer takes too long.
         """
         name, geolocator = self._geolocator(asked.model)
-        mask = None
-        if asked.within:
-            mask = await self.threaded(self._masks.mask, geolocator, asked.within)
         try:
             async with asyncio.timeout(self.settings.limits.answer_s):
+                mask = (
+                    await self.threaded(self._masks.mask, geolocator, asked.within) if asked.within else None
+                )
                 with self._queue(len(asked.pictures)):
                     results = await self._results(asked, geolocator, mask)
                 return await self.threaded(self._told, asked, name, geolocator, results)

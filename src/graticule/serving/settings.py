@@ -23,35 +23,35 @@ class Limits(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    pictures: int = Field(64, ge=1)
+    pictures: int = Field(default=64, ge=1)
     """In one request."""
-    request_bytes: int = Field(128 * MIB, ge=1)
+    request_bytes: int = Field(default=128 * MIB, ge=1)
     """A request's whole body, all of its pictures together."""
-    pixels: int = Field(MAX_PIXELS, ge=1)
+    pixels: int = Field(default=MAX_PIXELS, ge=1)
     """Width times height of a picture, as its file declares them."""
-    geojson_bytes: int = Field(MIB, ge=1)
+    geojson_bytes: int = Field(default=MIB, ge=1)
     """A region that is given as GeoJSON."""
-    geojson_positions: int = Field(10_000, ge=4)
-    """Corners of one region."""
-    regions: int = Field(20, ge=1)
-    """United in one request."""
-    requests: int = Field(256, ge=1)
+    geojson_positions: int = Field(default=5_000, ge=4)
+    """Corners of all such regions of a request: what is cut by them is work."""
+    regions: int = Field(default=20, ge=1)
+    """United in one request, in words or drawn."""
+    requests: int = Field(default=256, ge=1)
     """Being received or answered at a time."""
-    client_requests: int = Field(64, ge=1)
+    client_requests: int = Field(default=64, ge=1)
     """The same, from one address."""
-    connections: int = Field(512, ge=1)
+    connections: int = Field(default=512, ge=1)
     """Open at a time, idle ones too."""
-    queued: int = Field(512, ge=1)
+    queued: int = Field(default=512, ge=1)
     """Pictures of all requests that wait for an answer."""
-    header_s: float = Field(10, gt=0)
+    header_s: float = Field(default=10, gt=0)
     """From the first byte of a request to the end of its headers."""
-    idle_s: float = Field(15, gt=0)
+    idle_s: float = Field(default=15, gt=0)
     """Between two pieces of a body."""
-    receive_s: float = Field(120, gt=0)
+    receive_s: float = Field(default=120, gt=0)
     """For a whole body."""
-    answer_s: float = Field(60, gt=0)
+    answer_s: float = Field(default=60, gt=0)
     """From the end of a request's body to its answer."""
-    drain_s: float = Field(20, gt=0)
+    drain_s: float = Field(default=20, gt=0)
     """What requests in progress are given when the server is told to stop."""
 
     @property
@@ -67,15 +67,15 @@ class Settings(BaseModel):
 
     host: str = "127.0.0.1"
     """The address to listen at; another than loopback is reached by other machines."""
-    port: int = Field(8765, ge=0, le=65535)
+    port: int = Field(default=8765, ge=0, le=65535)
     """0 takes any that is free."""
-    api_key: str | None = Field(None, min_length=1, repr=False)
+    api_key: str | None = Field(default=None, min_length=1, repr=False)
     """What clients must show, if anything."""
     allowed_hosts: tuple[str, ...] = ()
     """Further names that requests may call this server by."""
-    batch_size: int = Field(64, ge=1)
+    batch_size: int = Field(default=64, ge=1)
     """Pictures answered together, of whichever clients."""
-    gather_s: float = Field(0.003, ge=0)
+    gather_s: float = Field(default=0.003, ge=0)
     """How long a batch that is not full waits for more."""
     limits: Limits = Limits()
 
