@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
@@ -30,7 +30,7 @@ from graticule.images.batches import Decoded, prepared, read_batches, walk
 from graticule.images.open import MAX_PIXELS, open_picture
 from graticule.model import Model
 from graticule.precision import Precision, in_precision
-from graticule.prediction import MASS, Candidate, Neighbour, NotSure, Prediction, Refusal, Result
+from graticule.prediction import MASS, Candidate, Neighbour, Prediction, Refusal, Result
 from graticule.registry import OFFERS
 from graticule.store import ModelFolder, installed_models, shipped_models
 from graticule.tokens.query import Query
@@ -495,10 +495,4 @@ def _doubt(min_confidence: float | None, confidence_km: float | None) -> Callabl
             f"above 0 and below {HALF_WAY_ROUND_KM:,.0f}."
         )
 
-    def mark(prediction: Prediction) -> Prediction:
-        probability = prediction.probability_within(confidence_km)
-        if probability >= min_confidence:
-            return prediction
-        return replace(prediction, not_sure=NotSure(probability, min_confidence, confidence_km))
-
-    return mark
+    return lambda prediction: prediction.doubted(min_confidence, confidence_km)

@@ -262,3 +262,26 @@ def test_confidence_and_radius_go_together(locate, folder, alone):
     status, _, err = locate(folder, *alone)
     assert status == 2
     assert "together" in err
+
+
+@pytest.mark.parametrize(
+    "other", [("--within", "France"), ("--decode", "sample"), ("--select", "similarity")]
+)
+def test_what_cannot_be_fused_is_wrong_use(locate, folder, other):
+    status, _, err = locate(folder, "--together", "10min", *other)
+    assert status == 2
+    assert other[0] in err
+
+
+def test_lengths_of_time_and_tracks_are_checked_before_a_model_is_opened(locate, folder):
+    assert "no length of time" in locate(folder, "--together", "soon")[2]
+    assert "--together or --track" in " ".join(locate(folder, "--clock-offset", "2h")[2].split())
+    (folder / "walk.gpx").write_text("<gpx/>")
+    status, _, err = locate(folder, "--track", folder / "walk.gpx")
+    assert status == 2
+    assert "walk.gpx: no track point" in err
+
+
+def test_pictures_without_a_time_are_answered_as_always(locate, folder):
+    _, out, _ = locate(folder, "--together", "10min", "--format", "jsonl")
+    assert [json.loads(line).get("fused") for line in out.splitlines()] == [None, None]

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -32,40 +32,39 @@ _SYNC_S: Final = 10
 class Journal:
     """The file of a run under way; `open` it."""
 
-    def __init__(self, path: Path, file: BinaryIO, *, group: int, total: int) -> None:
+    def __init__(self, path: Path, file: BinaryIO, *, borders: Sequence[int]) -> None:
         """Take what is whole of an open journal.
 
         Args:
             path: of the journal.
             file: the same, open for reading and writing.
-            group: pictures computed together.
-            total: pictures of the batch.
+            borders: how many pictures are done at the end of each group.
         """
         self.path, self._file, self._synced = path, file, time.monotonic()
+        ends, most = set(borders), max(borders, default=0)
         self.count = 0
         """Pictures that are done."""
         file.seek(0)
         end = len(file.readline())
         at = end
         for number, line in enumerate(file, start=1):
-            if not _whole(line) or number > total:
+            if not _whole(line) or number > most:
                 break
             at += len(line)
-            if number % group == 0 or number == total:
+            if number in ends:
                 self.count, end = number, at
         file.truncate(end)
         file.seek(end)
 
     @classmethod
     @contextmanager
-    def open(cls, path: Path, batch: Mapping[str, Any], *, group: int, total: int) -> Iterator[Journal]:
+    def open(cls, path: Path, batch: Mapping[str, Any], *, borders: Sequence[int]) -> Iterator[Journal]:
         """The journal at a path, made if there is none.
 
         Args:
             path: of the journal.
             batch: what it is to hold results of, as plain JSON values.
-            group: pictures computed together.
-            total: pictures of the batch.
+            borders: how many pictures are done at the end of each group.
 
         Raises:
             ConfigError: it holds results of something else; the message says what differs.
@@ -79,7 +78,7 @@ class Journal:
             file = path.open("r+b")
         with file:
             _compare(path, file.readline(), json.loads(head))
-            journal = cls(path, file, group=group, total=total)
+            journal = cls(path, file, borders=borders)
             try:
                 yield journal
             finally:

@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from itertools import groupby, islice
 from pathlib import Path
@@ -20,7 +21,8 @@ from typing import Any, Final, Protocol
 from graticule.batch.journal import Journal
 from graticule.batch.pictures import Listed, digest_of
 from graticule.batch.records import Gazetteer, records_of
-from graticule.errors import InputError
+from graticule.batch.together import Together
+from graticule.errors import ConfigError, InputError
 from graticule.lock import locked
 from graticule.output import write_file
 from graticule.output.files import is_stream, sweep_for
@@ -41,7 +43,7 @@ class Locator(Protocol):
     def name(self) -> str:
         """The model's."""
 
-    def locate(self, pictures: Any, **options: Any) -> Iterator[Result]:
+    def locate(self, *pictures: Any, **options: Any) -> Iterator[Result]:
         """As `Geolocator.locate`."""
 
 
@@ -57,6 +59,16 @@ class Batch:
     """What else answers depend on, as plain JSON values: a run that goes on must have the same."""
     places: Gazetteer | None = None
     model_digest: str | None = None
+    together: Together | None = None
+    """Which of them are answered in the light of each other."""
+
+    @cached_property
+    def borders(self) -> list[int]:
+        """Where groups end: of pictures that are computed together, and written together."""
+        total = len(self.pictures)
+        if self.together is not None:
+            return list(self.together.borders(GROUP))
+        return [min(end, total) for end in range(GROUP, total + GROUP, GROUP)]
 
     def groups(
         self,
@@ -66,22 +78,39 @@ class Batch:
         progress: Callable[[int, int], None] = lambda done, total: None,
     ) -> Iterator[list[Record]]:
         """The records of the pictures from `start` to before `stop`, by groups that were computed together."""
-        pictures = self.pictures[:stop]
-        results = self.locator.locate(
-            [picture.path for picture in pictures],
+        for first, results in self.results(start, stop, progress=progress):
+            pictures = self.pictures[first : first + len(results)]
+            yield records_of(results, pictures, places=self.places, model_digest=self.model_digest)
+
+    def results(
+        self,
+        start: int = 0,
+        stop: int | None = None,
+        *,
+        progress: Callable[[int, int], None] = lambda done, total: None,
+    ) -> Iterator[tuple[int, list[Result]]]:
+        """The number of each group's first picture, and the group's results."""
+        if self.together is None:
+            results = self._located(start, stop, progress)
+            while group := list(islice(results, GROUP)):
+                yield start, group
+                start += len(group)
+            return
+        for end in self.borders:
+            if start < end:
+                yield start, self.together.fused(list(self._located(start, end, progress)), start)
+                start = end
+
+    def _located(
+        self, start: int, stop: int | None, progress: Callable[[int, int], None]
+    ) -> Iterator[Result]:
+        return self.locator.locate(
+            [picture.path for picture in self.pictures[:stop]],
             **self.options,
             start=start,
             batch_size=GROUP,
             progress=lambda done, _: progress(done, len(self.pictures)),
         )
-        while found := list(islice(results, GROUP)):
-            yield records_of(
-                found,
-                pictures[start : start + len(found)],
-                places=self.places,
-                model_digest=self.model_digest,
-            )
-            start += len(found)
 
     def told(self) -> dict[str, Any]:
         """What the answers depend on, as plain JSON values."""
@@ -129,12 +158,12 @@ def run_batch(
     total = len(batch.pictures)
     with (
         _alone(output),
-        Journal.open(journal_of(output), batch.told(), group=GROUP, total=total) as journal,
+        Journal.open(journal_of(output), batch.told(), borders=batch.borders) as journal,
     ):
         if journal.count:
             report(f"continuing: {journal.count:,} of {total:,} are done")
             progress(journal.count, total)
-        if retry_refused:
+        if retry_refused and journal.count:
             journal.revise(lambda records: _retried(batch, records))
         if journal.count < total:
             for group in batch.groups(journal.count, progress=progress):
@@ -168,6 +197,10 @@ def _each(groups: Iterable[list[Record]]) -> Iterator[Record]:
 
 def _retried(batch: Batch, records: Iterator[Record]) -> Iterator[Record]:
     """The same records, but what was refused is asked about again."""
+    if batch.together is not None:
+        raise ConfigError(
+            "pictures taken together were fused with what was refused then: begin anew to retry."
+        )
     numbered = enumerate(records)
     for refused, run in groupby(numbered, key=lambda item: "error" in item[1]):
         if not refused:

@@ -13,6 +13,7 @@ __all__ = ["locate"]
 
 SAMPLING = "Sampling"
 BATCH = "Many pictures"
+OUTINGS = "Pictures taken together"
 
 
 def locate(
@@ -110,6 +111,32 @@ def locate(
             help="What products are computed in: rounded is sooner, and refused where it would change the answers."
         ),
     ] = "float32",
+    together: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="Pictures taken with no more than so much time between, such as 10min, tell of each other.",
+            rich_help_panel=OUTINGS,
+        ),
+    ] = None,
+    track: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.gpx",
+            exists=True,
+            dir_okay=False,
+            help="Where the photographer was, as a hint.",
+            rich_help_panel=OUTINGS,
+        ),
+    ] = None,
+    clock_offset: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="How far the camera's clock was ahead of UTC: 2h, -5h30min.",
+            rich_help_panel=OUTINGS,
+        ),
+    ] = None,
     format: Annotated[
         Literal["table", "jsonl", "csv", "geojson", "kml", "parquet"] | None,
         typer.Option(help="What is written; else what the ending of --output says, and a table without it."),
@@ -177,6 +204,14 @@ def locate(
             "--samples, --temperature, --top-p, --distinct and --seed want --decode sample"
         )
 
+    fusing = together is not None or track is not None
+    if fusing and (decode == "sample" or select or reward or judge or within or retry_refused):
+        raise typer.BadParameter(
+            "--together and --track go with none of --within, --select, --reward, --judge, --decode sample and "
+            "--retry-refused"
+        )
+    if clock_offset is not None and not fusing:
+        raise typer.BadParameter("--clock-offset is about times: give --together or --track")
     kind = _kind(format, output)
     if output is None and (contact_sheet is not None or retry_refused or kind == "parquet"):
         raise typer.BadParameter("--contact-sheet, --retry-refused and --format parquet want --output FILE")
@@ -187,15 +222,20 @@ def locate(
 
     from graticule.batch.pictures import listed, without_gps
     from graticule.batch.run import Batch, model_digest
+    from graticule.batch.together import Together, duration, in_time_order
     from graticule.cli.present import present_batch, present_stream, present_table
     from graticule.cli.progress import progress
     from graticule.decoding.judge.config import JudgeConfig, what_leaves
     from graticule.decoding.sample import Sampling
     from graticule.earth.places import Places
+    from graticule.fusing.track import read_gpx
     from graticule.images.batches import walk
     from graticule.locator import Geolocator
     from graticule.store import default_model
 
+    offset = None if clock_offset is None else duration(clock_offset)
+    together_s = duration(together or "0s").total_seconds()
+    way = None if track is None else read_gpx(track)
     model = model or default_model()
     geolocator = Geolocator.load(model, precision=precision)
     asked = None
@@ -209,6 +249,13 @@ def locate(
         with progress("Reading GPS", total=len(pictures)) as advance:
             asked_about = without_gps(pictures, progress=advance)
         pictures, skipped = asked_about, len(pictures) - len(asked_about)
+    joint = None
+    if fusing:
+        with progress("Reading times", total=len(pictures)) as advance:
+            pictures, seconds = in_time_order(
+                pictures, clock_offset=offset, zone_needed=way is not None, progress=advance
+            )
+        joint = Together(seconds, together_s, way, min_confidence, radius)
     batch = Batch(
         geolocator,
         listed(pictures),
@@ -219,12 +266,21 @@ def locate(
             "judge": asked,
             "top_k": top_k,
             "within": within or None,
-            "min_confidence": min_confidence,
-            "confidence_km": radius,
+            # What is fused may become sure: it is asked for afterwards.
+            "min_confidence": None if fusing else min_confidence,
+            "confidence_km": None if fusing else radius,
         },
-        settings={"precision": precision, "language": None if no_places else language},
+        settings={
+            "precision": precision,
+            "language": None if no_places else language,
+            "together": together,
+            "track": None if way is None else way.digest,
+            "clock_offset": clock_offset,
+            "sure": [min_confidence, radius],
+        },
         places=None if no_places else Places.load(language),
         model_digest=model_digest(model),
+        together=joint,
     )
     if kind == "table":
         summary = present_table(batch, output, purpose=geolocator.purpose)

@@ -35,8 +35,7 @@ _FILE_WIDTH: Final = 120
 def present_table(batch: Batch, output: Path | None, *, purpose: str) -> Summary:
     """Answer, and show a table for people on the terminal, or write it to a file."""
     with progress("Locating", total=len(batch.pictures)) as advance:
-        pictures = [picture.path for picture in batch.pictures]
-        results = list(batch.locator.locate(pictures, **batch.options, progress=advance))
+        results = [result for _, group in batch.results(progress=advance) for result in group]
     summary = Summary()
     for _ in summary(records_of(results, batch.pictures)):
         pass

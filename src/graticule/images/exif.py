@@ -14,7 +14,7 @@ from __future__ import annotations
 import io
 import struct
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
@@ -46,6 +46,9 @@ class ExifReading:
     has_gps: bool = False
     """Whether it has a latitude or a longitude at all, be they believable or not."""
 
+    utc_offset: timedelta | None = None
+    """How far the clock of `taken_at` was ahead of UTC. None if it does not say."""
+
 
 def read_exif(source: Path | bytes) -> ExifReading:
     """Read where and when a photo was taken. Nothing in the file makes this raise.
@@ -54,17 +57,18 @@ def read_exif(source: Path | bytes) -> ExifReading:
         source: A file, or the bytes of one.
     """
     name = str(source) if isinstance(source, Path) else "picture"
-    taken_at, has_gps = None, False
+    taken_at, has_gps, utc_offset = None, False, None
     try:
         with byte_stream(source, name) as stream:
             tags = _read_tags(_exif_block(stream, name))
-        taken_at, has_gps = _taken_at(tags), _LATITUDE in tags.gps or _LONGITUDE in tags.gps
-        return ExifReading(*_place(tags), taken_at, None, has_gps)
+        taken_at, utc_offset = _taken_at(tags)
+        has_gps = _LATITUDE in tags.gps or _LONGITUDE in tags.gps
+        return ExifReading(*_place(tags), taken_at, None, has_gps, utc_offset)
     except (PictureError, _NoPlaceError) as error:
         problem = str(error).removeprefix(f"{name}: ")
     except (OSError, ValueError) as error:  # ValueError: a path with a null byte in it
         problem = system_message(name, error).removeprefix(f"{name}: ")
-    return ExifReading(None, None, taken_at, problem, has_gps)
+    return ExifReading(None, None, taken_at, problem, has_gps, utc_offset)
 
 
 class _NoPlaceError(Exception):
@@ -116,14 +120,16 @@ _MAX_BLOCK: Final = 1 << 20
 
 _EXIF_DIRECTORY: Final = 0x8769
 _GPS_DIRECTORY: Final = 0x8825
-_TAKEN: Final = (0x9003, 0x9004)
-"""DateTimeOriginal, and DateTimeDigitized where that is missing. DateTime (0x0132) says when it was edited."""
+_TAKEN: Final = {0x9003: 0x9011, 0x9004: 0x9012}
+"""DateTimeOriginal, and DateTimeDigitized where that is missing, each with the tag of its offset from UTC. DateTime
+(0x0132) says when it was edited."""
 _LATITUDE_REF, _LATITUDE, _LONGITUDE_REF, _LONGITUDE = 1, 2, 3, 4
 
 _WANTED: Final = {
     _EXIF_DIRECTORY,
     _GPS_DIRECTORY,
     *_TAKEN,
+    *_TAKEN.values(),
     _LATITUDE_REF,
     _LATITUDE,
     _LONGITUDE_REF,
@@ -181,13 +187,18 @@ def _directory(block: BinaryIO, offset: int, order: str) -> dict[int, _Value]:
     return found
 
 
-def _taken_at(tags: _Tags) -> datetime | None:
-    for tag in _TAKEN:
+def _taken_at(tags: _Tags) -> tuple[datetime | None, timedelta | None]:
+    """The camera's clock, and how far it was ahead of UTC."""
+    for tag, zone in _TAKEN.items():
         try:
-            return datetime.strptime(_text(tags.exif.get(tag)), "%Y:%m:%d %H:%M:%S")
+            taken_at = datetime.strptime(_text(tags.exif.get(tag)), "%Y:%m:%d %H:%M:%S")
         except ValueError:  # blank, all zeros, or in a form of its own
             continue
-    return None
+        try:
+            return taken_at, datetime.strptime(_text(tags.exif.get(zone)), "%z").utcoffset()
+        except ValueError:
+            return taken_at, None
+    return None, None
 
 
 def _place(tags: _Tags) -> tuple[float, float]:

@@ -3,6 +3,7 @@
 from graticule.prediction.answer import (
     MASS,
     Candidate,
+    Fused,
     Neighbour,
     NotSure,
     Prediction,
@@ -15,6 +16,7 @@ from graticule.prediction.answer import (
 __all__ = [
     "MASS",
     "Candidate",
+    "Fused",
     "Neighbour",
     "NotSure",
     "Prediction",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MASS",
     "Candidate",
+    "Fused",
     "Neighbour",
     "NotSure",
     "Prediction",
@@ -98,6 +99,16 @@ class Selection:
 
 
 @dataclass(frozen=True, slots=True)
+class Fused:
+    """What an answer was fused with; see `graticule.fusing`."""
+
+    pictures: int
+    """Others that were taken together with it."""
+    track: bool
+    """Whether a track tells where the photographer was."""
+
+
+@dataclass(frozen=True, slots=True)
 class Prediction:
     """Where a picture was taken, as far as a model can tell."""
 
@@ -122,6 +133,9 @@ class Prediction:
 
     selection: Selection | None = None
     """Set if a selector was asked for; otherwise the estimate is the place of least expected loss."""
+
+    fused: Fused | None = None
+    """Set if other pictures, or a track, had a say."""
 
     neighbours: tuple[Neighbour, ...] = field(default=(), repr=False)
     """What retrieval found, most similar first; empty for a model that answers without neighbours."""
@@ -150,6 +164,12 @@ class Prediction:
         if self.circles_km:
             return bisect_right(self.circles_km, km) / 100
         return MASS if km >= self.radius_km else 0.0
+
+    def doubted(self, asked: float, within_km: float) -> Prediction:
+        """The same, marked as not sure if the truth is within a distance with less probability than is asked."""
+        probability = self.probability_within(within_km)
+        doubt = None if probability >= asked else NotSure(probability, asked, within_km)
+        return replace(self, not_sure=doubt)
 
     def probability(self, region: Region | str | Sequence[str]) -> float:
         """The probability that the picture was taken in a region, 0 to 1.

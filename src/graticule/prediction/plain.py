@@ -44,6 +44,8 @@ def to_dict(result: Result) -> dict[str, Any]:
         described["selection"] = {"by": chosen.by, "fallback": chosen.fallback}
         if chosen.tokens:
             described["selection"] |= {"tokens": chosen.tokens, "cost": chosen.cost}
+    if result.fused is not None:
+        described["fused"] = {"with": result.fused.pictures, "track": result.fused.track}
     return described
 
 
