@@ -14,6 +14,7 @@ export async function greet(): Promise<void> {
       filter.value = "to do";
       select(listed.value[0]?.id ?? null);
     } else countries.value = await api.countries();
+    performance.mark("panel ready");
   } catch (error) {
     connection.value = error instanceof api.Refused && error.status === 401 ? "key" : "gone";
   }

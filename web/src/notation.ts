@@ -29,6 +29,16 @@ export function grouped(number: number): string {
   return number.toLocaleString("en-GB");
 }
 
+/** The same words, whose percentages are not torn apart at a line's end. */
+export function unbroken(words: string): string {
+  return words.replace(/(\d) (%|km)/g, "$1\u00a0$2");
+}
+
+/** A path without its folders. */
+export function baseName(path: string): string {
+  return path.split(/[\\/]/).at(-1) || path;
+}
+
 /** `1 picture`, `2 pictures`. */
 export function counted(number: number, thing: string): string {
   return `${grouped(number)} ${thing}${number === 1 ? "" : "s"}`;

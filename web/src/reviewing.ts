@@ -5,7 +5,7 @@ import { signal } from "@preact/signals";
 import * as api from "./api";
 import { batch, change, connection, items, listed, notice, placeOf, select, selected, spoken, type Item } from "./state";
 import type { Answer, Review, ReviewedResult } from "./types";
-import { formatPlace } from "./notation";
+import { baseName, formatPlace } from "./notation";
 
 /** Where the pin is being carried, before it is put down; null if it is not. */
 export const carried = signal<{ latitude: number; longitude: number } | null>(null);
@@ -66,7 +66,7 @@ export function undo(): void {
   if (!item) return;
   keep(item, last.before);
   select(item.id);
-  notice.value = `${item.name}: undone.`;
+  notice.value = `${baseName(item.name)}: undone.`;
 }
 
 export function forgetDecisions(): void {
@@ -82,7 +82,7 @@ function decide(review: Review): void {
   canUndo.value = true;
   const next = following(item);
   keep(item, item.review?.note ? { ...review, note: item.review.note } : review);
-  notice.value = `${item.name}: ${said(review)}.`;
+  notice.value = `${baseName(item.name)}: ${said(review)}.`;
   if (next !== null) select(next.id);
 }
 
@@ -101,7 +101,7 @@ function keep(item: Item, review: Review | null): void {
   api.keepReview(item.index, review).catch((error: unknown) => {
     change(item.id, { review: before });
     if (error instanceof api.Unreachable) connection.value = "gone";
-    notice.value = `${item.name}: not kept. ${error instanceof Error ? error.message : ""}`;
+    notice.value = `${baseName(item.name)}: not kept. ${error instanceof Error ? error.message : ""}`;
   });
 }
 

@@ -14,7 +14,8 @@ import type { Detail } from "../types";
 import type { Globe } from "./globe";
 import { collection } from "./style";
 
-const SMALLEST_VIEW_KM = 40;
+const AROUND = 1.6; // how much more than the circle is shown, so that coasts and borders tell where it is
+const SMALLEST_VIEW_KM = 300;
 const LARGEST_CIRCLE_KM = 6000; // larger ones go around the far side, and say nothing
 
 export function drawState(globe: Globe): void {
@@ -71,7 +72,7 @@ function reachKm(shown: View, item: Item): number {
 }
 
 function inSight(km: number): number {
-  return Math.min(LARGEST_CIRCLE_KM, Math.max(SMALLEST_VIEW_KM, km));
+  return Math.min(LARGEST_CIRCLE_KM, Math.max(SMALLEST_VIEW_KM, AROUND * km));
 }
 
 function listen({ map }: Globe): void {

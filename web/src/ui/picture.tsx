@@ -1,12 +1,15 @@
 /** The picture that is looked at: what is said of it, in words, in numbers, and step by step. */
 
-import { formatKm, formatPlace, formatShare } from "../notation";
+import { baseName, formatKm, formatPlace, formatShare, unbroken } from "../notation";
 import { circleOf, placeOf, selected, type Item } from "../state";
 import type { Answer } from "../types";
 import { Responsible, WhichModel } from "./empty";
 import { Review } from "./review";
 import { Thumbnail } from "./thumbnail";
 import { Views } from "./views";
+
+/** Characters from which a headline is set smaller. */
+const LONG = 110;
 
 export function Picture() {
   const item = selected.value;
@@ -16,7 +19,7 @@ export function Picture() {
     <article class="picture" aria-busy={working}>
       <figure>
         <Thumbnail item={item} large />
-        <figcaption title={item.name}>{item.name}</figcaption>
+        <figcaption title={item.name}>{baseName(item.name)}</figcaption>
         {working && <div class="working" role="progressbar" aria-label={`Locating ${item.name}`} />}
       </figure>
       {item.problem && <Refused item={item} />}
@@ -37,9 +40,10 @@ function Refused({ item }: { item: Item }) {
 }
 
 function Answered({ item, answer }: { item: Item; answer: Answer }) {
+  const words = answer.words ?? answer.place?.text ?? "Estimate";
   return (
     <>
-      <h1 class="headline">{answer.words ?? answer.place?.text ?? "Estimate"}</h1>
+      <h1 class={`headline ${words.length > LONG ? "long" : ""}`}>{unbroken(words)}</h1>
       <Estimate item={item} answer={answer} />
       <Review item={item} />
       <Views item={item} />
