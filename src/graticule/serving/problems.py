@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from typing import Final
 
 from fastapi import FastAPI, Request, Response
@@ -33,8 +32,6 @@ _TYPES: Final = {
 }
 _RETRY_S: Final = 2
 """How soon a client that was turned away may come again."""
-
-_log = logging.getLogger("graticule.serving")
 
 
 class ServingError(GraticuleError):

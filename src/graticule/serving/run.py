@@ -75,6 +75,7 @@ def run(app: ASGIApp, settings: Settings, bound: socket.socket, *, open_browser:
         bound: as `listening` gives it.
         open_browser: show the page.
     """
+    logging.basicConfig(format="%(asctime)s %(message)s")
     logging.getLogger("graticule").setLevel(logging.INFO)
     if open_browser:
         # The socket listens: the browser waits there until the first request is taken.
