@@ -13,7 +13,7 @@ SOURCES := src tests benchmarks tools
 help: ## Say what the targets do
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-demo: $(VENV)/.figures ## Locate the example pictures; maps and index.html in demo/
+demo: $(VENV)/.demo ## Locate the example pictures; maps and index.html in demo/
 	$(BIN)/graticule demo --examples examples --out demo
 
 test: $(VENV)/.dev ## Run the tests
@@ -51,10 +51,10 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 # The first installation takes minutes: torch is large.
-$(VENV)/.figures: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) -e '.[figures]'
+$(VENV)/.demo: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) -e '.[figures,serve]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) -e '.[dev]'
-	@touch $@ $(VENV)/.figures
+	@touch $@ $(VENV)/.demo
