@@ -31,13 +31,6 @@ export function add(files: readonly File[]): void {
   work();
 }
 
-export function clear(): void {
-  stop();
-  withDetail.length = 0;
-  items.value = [];
-  select(null);
-}
-
 /** Asks everything anew, but for what a person has decided: another region, or another model. */
 export function askAgain(): void {
   stop();

@@ -69,12 +69,6 @@ export function undo(): void {
   notice.value = `${baseName(item.name)}: undone.`;
 }
 
-export function forgetDecisions(): void {
-  undoable.length = 0;
-  canUndo.value = false;
-  carried.value = null;
-}
-
 function decide(review: Review): void {
   const item = selected.value;
   if (!item?.answer) return;

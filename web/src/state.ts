@@ -2,7 +2,7 @@
 
 import { computed, signal } from "@preact/signals";
 
-import type { Answer, Candidate, Circle, Country, Detail, Model, Problem, Review } from "./types";
+import type { Answer, Circle, Country, Detail, Model, Problem, Review } from "./types";
 
 /** One picture. `id` is its place in `items`. */
 export interface Item {
@@ -97,10 +97,6 @@ export function passes(item: Item, wanted: Filter): boolean {
   if (wanted === "refused") return item.problem !== null;
   if (wanted === "to do") return item.review === null && item.problem === null;
   return item.review?.status === wanted;
-}
-
-export function candidatesOf(item: Item): readonly Candidate[] {
-  return item.answer?.candidates ?? [];
 }
 
 function sorted(list: Item[]): Item[] {
