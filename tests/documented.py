@@ -146,7 +146,9 @@ def _misnamed(command, context, given):
 def scripted(words):
     """`python FILE` with options that the file knows, or `python -m MODULE`."""
     if words[0] == "-m":
-        return None if words[1] in ("build", "graticule", "venv") else f"{words[1]} is not known here"
+        return (
+            None if words[1] in ("build", "graticule", "pytest", "venv") else f"{words[1]} is not known here"
+        )
     script = ROOT / words[0]
     if not script.is_file():
         return f"there is no {words[0]}"
