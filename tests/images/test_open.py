@@ -15,6 +15,7 @@ from PIL import Image
 
 from graticule.errors import PictureError
 from graticule.images.open import open_picture, square_pixels
+from graticule.images.webp import HEAD_BYTES, webp_size
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP")
 
@@ -249,3 +250,13 @@ def test_mutated_bytes_give_a_picture_or_a_refusal(data):
 def test_arbitrary_bytes_give_a_picture_or_a_refusal(content):
     with contextlib.suppress(PictureError):
         assert open_picture(content, max_pixels=1_000_000).mode == "RGB"
+
+
+@pytest.mark.parametrize("options", [{"lossless": True}, {}, {"exif": b"Exif\0\0II*\0"}])
+@pytest.mark.parametrize("size", [(1, 1), (63, 64), (300, 7)])
+def test_the_size_of_a_webp_is_known_before_a_decoder_sees_it(size, options, monkeypatch):
+    data = encoded(scene(*size), "WEBP", **options)
+    assert webp_size(data[:HEAD_BYTES]) == Image.open(io.BytesIO(data)).size
+    monkeypatch.setattr("PIL.Image.open", lambda *_, **__: pytest.fail("a decoder saw it"))
+    with pytest.raises(PictureError, match=f"{size[0]} x {size[1]} pixels"):
+        open_picture(data, max_pixels=size[0] * size[1] - 1)

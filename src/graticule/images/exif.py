@@ -21,7 +21,7 @@ from typing import BinaryIO, Final, NamedTuple
 from PIL import Image, UnidentifiedImageError
 
 from graticule.errors import PictureError
-from graticule.images.open import FORMATS, MAX_PIXELS, byte_stream, check_size, system_message
+from graticule.images.open import MAX_PIXELS, byte_stream, identified, system_message
 from graticule.images.sniff import what_it_is
 
 __all__ = ["ExifReading", "read_exif"]
@@ -78,8 +78,7 @@ class _NoPlaceError(Exception):
 def _exif_block(stream: BinaryIO, name: str) -> BinaryIO:
     """The TIFF structure that holds the tags: the file itself if it is a TIFF."""
     try:
-        with Image.open(stream, formats=FORMATS) as image:
-            check_size(image, name, MAX_PIXELS)
+        with identified(stream, name) as image:
             kind, block = image.format, image.info.get("exif")
         if kind == "TIFF":
             return stream

@@ -25,13 +25,14 @@ from PIL import Image, UnidentifiedImageError
 
 from graticule.errors import PictureError
 from graticule.images.sniff import what_it_is
+from graticule.images.webp import HEAD_BYTES, webp_size
 
 __all__ = [
     "FORMATS",
     "MAX_BYTES",
     "MAX_PIXELS",
     "byte_stream",
-    "check_size",
+    "identified",
     "open_picture",
     "square_pixels",
     "system_message",
@@ -126,8 +127,7 @@ def byte_stream(source: Path | bytes, name: str) -> BinaryIO:
 
 def _decode(stream: BinaryIO, name: str, max_pixels: int, shortest: int | None) -> Image.Image:
     try:
-        with Image.open(stream, formats=FORMATS) as image:
-            check_size(image, name, max_pixels)
+        with identified(stream, name, max_pixels=max_pixels) as image:
             if shortest is not None and image.format == "JPEG":
                 image.draft("RGB", (shortest, shortest))
             image.load()
@@ -149,13 +149,24 @@ def _decode(stream: BinaryIO, name: str, max_pixels: int, shortest: int | None) 
         ) from error
 
 
-def check_size(image: Image.Image, name: str, max_pixels: int) -> None:
-    """Hold the declared size against the cap, before anything is decoded.
+def identified(stream: BinaryIO, name: str, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """What a file declares itself to be, with its size held against the cap; nothing is decoded yet.
 
     Raises:
-        PictureError: there are too many pixels, or none.
+        PictureError: There are too many pixels, or none.
+        Exception: Whatever Pillow's parsers answer to hostile bytes.
     """
-    width, height = image.size
+    declared = webp_size(stream.read(HEAD_BYTES))
+    stream.seek(0)
+    if declared is not None:
+        _check_size(declared, name, max_pixels)
+    image = Image.open(stream, formats=FORMATS)
+    _check_size(image.size, name, max_pixels)
+    return image
+
+
+def _check_size(size: tuple[int, int], name: str, max_pixels: int) -> None:
+    width, height = size
     if width * height > max_pixels:
         raise PictureError(
             f"{name}: {width} x {height} pixels, the limit is {max_pixels / 1e6:g} megapixels. "

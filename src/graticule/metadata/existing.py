@@ -12,11 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from PIL import Image
-
 from graticule.errors import PictureError
 from graticule.images.exif import read_exif
-from graticule.images.open import FORMATS, MAX_PIXELS, byte_stream, check_size
+from graticule.images.open import byte_stream, identified
 from graticule.metadata.xmp import has_position
 
 __all__ = ["Existing", "read_existing"]
@@ -71,8 +69,7 @@ def read_existing(picture: Path) -> Existing:
 
 def _xmp(stream: BinaryIO, name: str) -> tuple[str, tuple[bytes, ...], bool]:
     """The format, the blocks of XMP, and whether the first goes on in the others."""
-    with Image.open(stream, formats=FORMATS) as image:
-        check_size(image, name, MAX_PIXELS)
+    with identified(stream, name) as image:
         form = image.format or ""
         if form in ("JPEG", "MPO"):
             return form, *_of_jpeg(image)
