@@ -17,14 +17,9 @@ import pytest
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "pictures"
 WINDOW = {"width": 1040, "height": 680}
-FLAGS = [
-    # WebGL without a graphics card
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
-    "--disable-background-networking",
-    "--no-first-run",
-    "--no-sandbox",
-]
+QUIET = ["--disable-background-networking", "--no-first-run", "--no-sandbox"]
+WEBGL = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+"""Drawn by software: there may be no graphics card."""
 
 
 @pytest.fixture(scope="session")
@@ -76,16 +71,22 @@ def server(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def chromium():
-    """A browser. Of a module, since Playwright's loop must not run beside the tests of other folders."""
+def launch():
+    """Starts browsers. Of a module, since Playwright's loop must not run beside the tests of other folders."""
     playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
     program = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
     if program is None:
         pytest.skip("there is no Chromium on this machine")
     with playwright.sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=program, args=FLAGS)
-        yield browser
-        browser.close()
+        yield lambda flags: running.chromium.launch(executable_path=program, args=[*QUIET, *flags])
+
+
+@pytest.fixture(scope="module")
+def chromium(launch):
+    """A browser with WebGL."""
+    browser = launch(WEBGL)
+    yield browser
+    browser.close()
 
 
 @pytest.fixture

@@ -19,9 +19,10 @@ def test_it_says_what_it_is_and_what_the_model_knows(page):
 
 
 def test_the_whole_of_it_by_keyboard(page, pictures):
+    page.locator(".model").wait_for()
     focus_by_tab(page, "Choose pictures")
     with page.expect_file_chooser() as choosing:
-        page.keyboard.press("Enter")
+        page.keyboard.press("Space")
     choosing.value.set_files([str(path) for path in pictures[:3]])
     answered(page, pictures[0].name)
     focus_by_tab(page, "Pictures")
@@ -76,6 +77,18 @@ def test_a_phone(visit, server, pictures):
     page.get_by_role("button", name="Show more of the globe").wait_for()
     page.get_by_role("tab", name="Regions").tap()
     page.get_by_role("tab", name="Regions", selected=True).wait_for()
+
+
+def test_without_webgl_there_is_no_globe_but_answers(launch, server, pictures):
+    browser = launch(["--disable-3d-apis"])
+    page = browser.new_page()
+    page.goto(server.url)
+    page.locator("#globe", has_text="can't draw the globe").wait_for()
+    choose(page, pictures[0])
+    answered(page, pictures[0].name)
+    page.keyboard.press("c")
+    page.locator(".progress", has_text="1 reviewed").wait_for()
+    browser.close()
 
 
 def focus_by_tab(page, name, most=60):
