@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graticule.earth.circle import circle
-from graticule.earth.distance import haversine_km
+from graticule.earth.distance import EARTH_RADIUS_KM, haversine_km
 
 RANDOM = np.random.default_rng(0)
 LAT = np.degrees(np.arcsin(RANDOM.uniform(-1, 1, 3000)))
@@ -40,6 +40,14 @@ def test_it_holds_the_points_within_its_radius_and_no_others(latitude, longitude
 )
 def test_its_parts(latitude, longitude, radius_km, parts):
     assert len(circle(latitude, longitude, radius_km=radius_km)["coordinates"]) == parts
+
+
+@pytest.mark.parametrize("longitude", [-175.0, -5.0, 5.0, 170.0, 175.0])
+@pytest.mark.parametrize("degrees", [5.0, 10.0, 175.0])
+def test_one_that_only_touches_the_antimeridian_is_whole(longitude, degrees):
+    drawn = circle(0.0, longitude, radius_km=np.radians(degrees) * EARTH_RADIUS_KM)
+    assert shapely.geometry.shape(drawn).is_valid
+    assert drawn["coordinates"]
 
 
 def test_no_radius_is_no_fault():

@@ -55,4 +55,6 @@ def _cap(lat: np.ndarray, lon: np.ndarray, pole: float) -> shapely.Polygon:
 def _wrapped(lat: np.ndarray, lon: np.ndarray) -> Any:
     """What a line encloses, the part beyond 180 degrees moved to the other side."""
     whole = shapely.Polygon(np.stack([np.unwrap(lon, period=360), lat], axis=-1)).buffer(0)
-    return shapely.union_all([translate(whole, turn).intersection(_WORLD) for turn in (-360, 0, 360)])
+    parts = shapely.get_parts([translate(whole, turn).intersection(_WORLD) for turn in (-360, 0, 360)])
+    # One that only touches the map's edge is a point or a line there.
+    return shapely.union_all(parts[shapely.area(parts) > 0])
