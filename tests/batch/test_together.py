@@ -27,6 +27,12 @@ def test_times_that_nobody_understands(text):
         duration(text)
 
 
+@pytest.mark.parametrize("text", ["40000d", "9" * 400 + "h"])
+def test_times_that_nobody_lives_to_see(text):
+    with pytest.raises(InputError, match="too long"):
+        duration(text)
+
+
 @pytest.fixture
 def photo(tmp_path):
     """Writes a picture with a time, and maybe with its clock's offset."""
@@ -49,6 +55,13 @@ def test_pictures_are_put_in_the_order_of_time(photo):
     assert paths == [sooner, later, unknown]
     assert seconds == [1588327200.0, 1588329000.0, None]
     assert in_time_order([sooner], clock_offset=timedelta(hours=3))[1] == [1588327200.0 - 3600]
+
+
+def test_a_clock_that_was_never_set_spoils_no_batch(photo):
+    first = photo("a.jpg", "0001:01:01 00:00:00", "+14:00")
+    second = photo("b.jpg", "2020:05:01 12:30:00", "+14:00")
+    assert in_time_order([second, first])[0] == [first, second]
+    assert in_time_order([second, first], clock_offset=timedelta(hours=2))[0] == [first, second]
 
 
 def test_a_track_wants_to_know_the_zone(photo):

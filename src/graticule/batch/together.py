@@ -20,6 +20,7 @@ from graticule.prediction import Prediction, Result
 __all__ = ["Together", "duration", "in_time_order"]
 
 _UNITS_S: Final = {"d": 86400.0, "h": 3600.0, "min": 60.0, "s": 1.0}
+_LONGEST_S: Final = 36525 * _UNITS_S["d"]
 
 
 @dataclass(frozen=True)
@@ -98,13 +99,15 @@ def duration(text: str) -> timedelta:
     """A time as people write it: `10min`, `2h`, `-1h30min`, `90s`, `1.5d`.
 
     Raises:
-        InputError: it is written otherwise.
+        InputError: it is written otherwise, or longer than anybody means.
     """
     match = re.fullmatch(r"([+-]?)((?:\d+(?:\.\d+)?(?:d|h|min|s))+)", text.replace(" ", ""))
     if match is None:
         raise InputError(f"{text!r} is no length of time: write it as 10min, 2h or -1h30min.")
     parts = re.findall(r"([\d.]+)(d|h|min|s)", match[2])
     seconds = sum(float(number) * _UNITS_S[unit] for number, unit in parts)
+    if seconds > _LONGEST_S:
+        raise InputError(f"{text!r} is too long: give a hundred years at most.")
     return timedelta(seconds=-seconds if match[1] == "-" else seconds)
 
 
@@ -112,4 +115,5 @@ def _seconds(reading: ExifReading, clock_offset: timedelta | None) -> float | No
     if reading.taken_at is None:
         return None
     offset = reading.utc_offset if clock_offset is None else clock_offset
-    return (reading.taken_at.replace(tzinfo=UTC) - (offset or timedelta())).timestamp()
+    # In numbers: a clock may say a moment of the year 1, before which there is no date.
+    return reading.taken_at.replace(tzinfo=UTC).timestamp() - (offset or timedelta()).total_seconds()
