@@ -137,8 +137,11 @@ def test_parquet_has_the_keys_of_a_line(tmp_path):
 
 
 def test_parquet_takes_names_that_are_no_text_and_no_rows_at_all(tmp_path):
-    write_file([to_dict(Refusal("\udce9.png", PictureError("no")))], tmp_path / "a.parquet", "parquet")
-    assert pq.read_table(tmp_path / "a.parquet")["path"].to_pylist() == ["\\udce9.png"]
+    refused = Refusal("\udce9.png", PictureError("\udce9.png: the file is empty."))
+    write_file([to_dict(refused)], tmp_path / "a.parquet", "parquet")
+    [row] = pq.read_table(tmp_path / "a.parquet").to_pylist()
+    assert row["path"] == "\\udce9.png"
+    assert row["error"]["message"] == "\\udce9.png: the file is empty."
     write_file([], tmp_path / "b.parquet", "parquet")
     assert len(pq.read_table(tmp_path / "b.parquet")) == 0
 

@@ -29,8 +29,7 @@ def write_parquet(records: Iterable[Record], stream: BinaryIO) -> None:
     with pq.ParquetWriter(stream, schema) as table:
         while group := list(islice(waiting, _GROUP_ROWS)):
             # Names that are no valid text become escapes, as everywhere.
-            rows = [row | {"path": _text(row["path"])} for row in group]
-            table.write_table(pa.Table.from_pylist(rows, schema=schema))
+            table.write_table(pa.Table.from_pylist([_escaped(row) for row in group], schema=schema))
 
 
 def _schema(pa: Any) -> Any:
@@ -69,5 +68,12 @@ def _schema(pa: Any) -> Any:
     return pa.schema(columns)
 
 
-def _text(path: str) -> str:
-    return path.encode("utf-8", "backslashreplace").decode()
+def _escaped(row: Record) -> Record:
+    escaped = row | {"path": _text(row["path"])}
+    if "error" in row:  # its message begins with the name
+        escaped["error"] = row["error"] | {"message": _text(row["error"]["message"])}
+    return escaped
+
+
+def _text(words: str) -> str:
+    return words.encode("utf-8", "backslashreplace").decode()
