@@ -2,6 +2,7 @@
 
 import errno
 import os
+from pathlib import Path
 
 import pytest
 
@@ -30,6 +31,16 @@ def test_a_link_keeps_pointing_and_a_device_is_not_replaced(tmp_path):
         stream.write("x")
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "real").read_text() == "x"
+
+
+def test_a_pipe_without_a_name_is_written_to():
+    """What /dev/stdout is in `graticule locate ... --output /dev/stdout | less`."""
+    reader, writer = os.pipe()
+    with atomic_text(Path(f"/dev/fd/{writer}")) as stream:
+        stream.write("x")
+    os.close(writer)
+    assert os.read(reader, 10) == b"x"
+    os.close(reader)
 
 
 def test_where_nothing_can_be_written(tmp_path):

@@ -41,8 +41,9 @@ def atomic_bytes(path: Path) -> Iterator[BinaryIO]:
     target = Path(os.path.realpath(path))  # replacing a link would cut it off from its file
     if target.is_dir():
         raise InputError(f"{path}: is a folder. Give the name of a file in it.")
-    plain = not is_stream(target)
-    written = target.with_name(f".{target.name}.{os.getpid()}.tmp") if plain else target
+    plain = not is_stream(path)
+    # A pipe behind /dev/stdout has no name of its own to be opened by.
+    written = target.with_name(f".{target.name}.{os.getpid()}.tmp") if plain else path
     try:
         stream = written.open("wb")
     except OSError as error:
