@@ -28,6 +28,7 @@ from graticule.store import (
     models_folder,
     pack,
     save_folder,
+    save_tensors,
     shipped_models,
     unpack,
     write_whole,
@@ -453,6 +454,14 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch, step):
     assert [child.name for child in path.parent.iterdir()] == ["file.bin"]
     write_whole(path, b"new")
     assert path.read_bytes() == b"new"
+
+
+def test_others_may_read_what_they_may_read_of_any_new_file(tmp_path):
+    plain = tmp_path / "plain"
+    plain.touch()
+    save_tensors(tmp_path / "vectors.safetensors", {"vectors": torch.zeros(2, 3)})
+    assert (tmp_path / "vectors.safetensors").stat().st_mode == plain.stat().st_mode
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["plain", "vectors.safetensors"]
 
 
 # --- A whole model, as `Model.save` and `Model.open` see it ------------------------------------------------

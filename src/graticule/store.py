@@ -15,6 +15,7 @@ import math
 import mmap
 import os
 import re
+import stat
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -341,7 +342,11 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], *, metadata: dict[st
     """
     part = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        # The library lets the owner alone read what it writes; others may read it as they may any new file.
+        part.touch()
+        permissions = stat.S_IMODE(part.stat().st_mode)
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, part, metadata=metadata)
+        part.chmod(permissions)
         with part.open("rb") as file:
             os.fsync(file.fileno())
             digest = hashlib.file_digest(file, "sha256").hexdigest()
