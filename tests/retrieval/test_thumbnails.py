@@ -37,6 +37,17 @@ def test_they_are_stored_and_found_again(thumbnails):
     assert [again.get(row) for row in range(3)] == [thumbnails.get(row) for row in range(3)]
 
 
+@pytest.mark.parametrize(
+    "ends",
+    [[-1, 4, 9], [5, 4, 9], [[3, 3], [6, 6], [9, 9]], [3.0, 6.0, 9.0]],
+    ids=["before the first byte", "backwards", "a table", "no integers"],
+)
+def test_ends_that_can_be_none_are_refused(ends):
+    tensors = {"ends": torch.tensor(ends), "data": torch.zeros(9, dtype=torch.uint8)}
+    with pytest.raises(ModelFormatError, match="holds no thumbnails"):
+        Thumbnails.of_tensors(tensors, rows=3, name="thumbnails.safetensors")
+
+
 @pytest.mark.parametrize("damage", ["rows", "ends", "data"])
 def test_those_of_another_gallery_are_refused(thumbnails, damage):
     tensors = thumbnails.tensors()

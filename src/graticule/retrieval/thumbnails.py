@@ -66,9 +66,20 @@ class Thumbnails:
             ModelFormatError: they are not of this gallery.
         """
         ends, data = tensors.get("ends"), tensors.get("data")
-        if ends is None or data is None or len(ends) != rows or not rows or int(ends[-1]) != len(data):
+        if ends is None or data is None or not _end_to_end(ends, data, rows):
             raise ModelFormatError(f"{name}: holds no thumbnails of {rows} gallery rows; get the model anew.")
         return cls(ends, data)
+
+
+def _end_to_end(ends: Tensor, data: Tensor, rows: int) -> bool:
+    """Whether so many pictures may lie in the data one after another."""
+    if (
+        (ends.dtype, data.dtype, data.ndim) != (torch.int64, torch.uint8, 1)
+        or ends.shape != (rows,)
+        or not rows
+    ):
+        return False
+    return int(ends[0]) >= 0 and bool((ends.diff() >= 0).all()) and int(ends[-1]) == len(data)
 
 
 def _small(picture: Image.Image) -> bytes:
