@@ -212,6 +212,7 @@ def test_weights_survive_a_state_dict():
         ({"dropout": 1.0}, "less than 1"),
         ({"layers": 3}, "Extra inputs"),
         ({"design": "paper"}, "compact design"),
+        ({"position_weights": (0.0, 0.0)}, "position_weights"),
     ],
 )
 def test_configurations_that_make_no_sense_are_refused(overrides, message):

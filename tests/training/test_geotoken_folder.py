@@ -29,7 +29,7 @@ from graticule.training.geotoken_folder import GeoTokenRecipe, train_geotoken
 from graticule.training.index import index_folder
 from graticule.training.loop import train
 from graticule.training.neighboured import complete, neighboured
-from graticule.training.recipe import overlaid, read_recipe
+from graticule.training.recipe import checked, overlaid, read_recipe
 from graticule.training.reward import RewardRecipe, train_reward
 from graticule.training.reward_pictures import FeatureFolder
 from graticule.training.shards import read_records
@@ -220,6 +220,12 @@ def test_pictures_without_all_their_neighbours_are_left_out(parts):
     pictures = replace(pictures, rows=rows)
     assert set(range(COUNT)) - set(complete(pictures).chosen.tolist()) == {5, 9}
     assert complete(pictures.only(torch.tensor([9, 4, 8]))).chosen.tolist() == [4, 8]
+
+
+@pytest.mark.parametrize("name", ["epochs", "soft_scale", "soft_floor_km", "learning_rate"])
+def test_numbers_without_end_are_refused_by_name(name):
+    with pytest.raises(ConfigError, match=f"{name}: .*finite"):
+        checked(GeoTokenRecipe, {name: float("inf")})
 
 
 @pytest.mark.parametrize(

@@ -167,7 +167,9 @@ def test_near_has_a_default_for_each_kind_of_picture(tiny_model):
     assert default_near_km(photos) == 200
 
 
-@pytest.mark.parametrize("wrong", [{"near_km": 0}, {"samples": 0}, {"temperature": 0}, {"views": -1}])
+@pytest.mark.parametrize(
+    "wrong", [{"near_km": 0}, {"samples": 0}, {"temperature": 0}, {"views": -1}, {"learning_rate": math.inf}]
+)
 def test_settings_that_make_no_sense_are_named(wrong):
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         recipe(**wrong)

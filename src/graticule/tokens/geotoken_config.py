@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -84,6 +85,10 @@ class GeoTokenConfig(BaseModel):
         if unknown:
             raise ValueError(
                 f"neighbour_vectors {sorted(unknown)} are not among vectors {sorted(self.vectors)}."
+            )
+        if min(self.position_weights) < 0 or not 0 < sum(self.position_weights) < math.inf:
+            raise ValueError(
+                f"position_weights {self.position_weights}: give finite numbers, none negative and not both 0."
             )
         compact_only = self.prefix_place or self.neighbour_dropout or self.all_neighbours_dropout
         if self.design == "paper" and compact_only:

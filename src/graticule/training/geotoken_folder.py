@@ -48,7 +48,7 @@ class GeoTokenRecipe(BaseModel):
     batch: int = Field(default=512, ge=1)
     accumulate: int = Field(default=1, ge=1)
     """Parts that a process computes a batch in, one after another, in as much less memory."""
-    epochs: float = Field(default=10, gt=0)
+    epochs: float = Field(default=10, gt=0, allow_inf_nan=False)
     learning_rate: float = Field(default=1e-3, gt=0, allow_inf_nan=False)
     epoch_decay: float | None = Field(default=None, gt=0, le=1)
     """What the learning rate is multiplied by after each epoch; None: it falls along half a cosine, after a rise."""
@@ -56,9 +56,9 @@ class GeoTokenRecipe(BaseModel):
     betas: tuple[float, float] = (0.9, 0.98)
     clip_norm: float = Field(default=1.0, gt=0)
     bf16: bool = True
-    soft_scale: float = Field(default=0.04, ge=0)
+    soft_scale: float = Field(default=0.04, ge=0, allow_inf_nan=False)
     """Softness of the answers as a share of the cells' size; 0, and a floor of 0: one-hot."""
-    soft_floor_km: float = Field(default=4.0, ge=0)
+    soft_floor_km: float = Field(default=4.0, ge=0, allow_inf_nan=False)
     validation_share: float = Field(default=0.02, gt=0, lt=1)
     validation_rows: int = Field(default=4096, ge=1)
     validations_an_epoch: int = Field(default=1, ge=1)

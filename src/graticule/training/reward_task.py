@@ -33,22 +33,22 @@ class RewardRecipe(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    near_km: float = Field(gt=0)
+    near_km: float = Field(gt=0, allow_inf_nan=False)
     views: int = Field(default=16_384, gt=0)
     """Pictures that are learned from."""
     validation_views: int = Field(default=2048, gt=0)
     samples: int = Field(default=10, gt=0)
     """Drawn of each view; those alike are read once and count as often as they were drawn."""
-    temperature: float = Field(default=0.7, gt=0)
+    temperature: float = Field(default=0.7, gt=0, allow_inf_nan=False)
     batch: int = Field(default=64, gt=0)
     """Pictures a step, each with all its samples."""
     accumulate: int = Field(default=1, gt=0)
     """Parts that a process computes a batch in, one after another, in as much less memory."""
     steps: int = Field(default=768, gt=0)
-    learning_rate: float = Field(default=1e-4, gt=0)
+    learning_rate: float = Field(default=1e-4, gt=0, allow_inf_nan=False)
     epoch_decay: float | None = Field(default=None, gt=0, le=1)
     """What the learning rate is multiplied by after each epoch; None: it falls along half a cosine, after a rise."""
-    weight_decay: float = Field(default=0.01, ge=0)
+    weight_decay: float = Field(default=0.01, ge=0, allow_inf_nan=False)
     bf16: bool = True
     hidden: int = Field(default=2048, gt=0)
     seed: int = Field(default=0, ge=0)
