@@ -18,6 +18,16 @@ def test_a_second_run_is_refused_and_a_later_one_is_not(tmp_path):
         assert not list(tmp_path.iterdir())
 
 
+def test_the_message_names_what_is_locked(tmp_path):
+    output = tmp_path / "out.jsonl"
+    with locked(tmp_path, ".a.lock"):  # noqa: SIM117
+        with (
+            pytest.raises(InputError, match=r"out\.jsonl: another run"),
+            locked(tmp_path, ".a.lock", of=output),
+        ):
+            pass
+
+
 def test_locks_of_other_names_do_not_touch(tmp_path):
     with locked(tmp_path, ".a.lock"), locked(tmp_path, ".b.lock"):
         assert len(list(tmp_path.iterdir())) == 2

@@ -19,12 +19,13 @@ __all__ = ["locked"]
 
 
 @contextmanager
-def locked(folder: Path, name: str = ".lock") -> Iterator[None]:
+def locked(folder: Path, name: str = ".lock", *, of: Path | None = None) -> Iterator[None]:
     """Hold a folder, or what of it a lock's name stands for, while the block runs.
 
     Args:
         folder: where the lock's file lies while it is held.
         name: of that file: runs that may go on beside each other have locks of their own.
+        of: what of the folder it stands for, in the message; else all of it.
 
     Raises:
         InputError: another process holds it, or nothing can be written to the folder.
@@ -34,7 +35,7 @@ def locked(folder: Path, name: str = ".lock") -> Iterator[None]:
         file = _held(path)
     except BlockingIOError as error:
         raise InputError(
-            f"{folder}: another run is writing to it; let that end, or name another folder."
+            f"{of or folder}: another run is writing to it; let that end, or name another."
         ) from error
     except OSError as error:
         raise InputError(

@@ -53,7 +53,7 @@ class Batch:
             InputError: a file can't be read or written, or another process has the batch open.
             TableError: as for `Batch`.
         """
-        with locked(results.parent, f".{results.stem}.review.lock"):
+        with locked(results.parent, f".{results.stem}.review.lock", of=results):
             yield cls(results, folder=folder)
 
     def __len__(self) -> int:
