@@ -35,7 +35,7 @@ MAY_IMPORT["extract"] = EVERYWHERE | GROUND | {"data", "encoders", "lock"}
 MAY_IMPORT["model"] = EVERYWHERE | GROUND | set(ROAD)
 MAY_IMPORT["pull"] = MAY_IMPORT["choosing"] = MAY_IMPORT["model"] | {"model"}
 MAY_IMPORT["locator"] = MAY_IMPORT["choosing"] | {"choosing"}
-MAY_IMPORT["batch"] = MAY_IMPORT["locator"] | {"locator", "lock", "output", "fusing"}
+MAY_IMPORT["batch"] = MAY_IMPORT["locator"] | {"locator", "lock", "output", "fusing", "metadata"}
 MAY_IMPORT["evaluation"] = MAY_IMPORT["locator"] | {"locator", "data", "extract", "output"}
 MAY_IMPORT["figures"] = {"errors", "prediction", "earth", "images", "output", "maps", "evaluation"}
 MAY_IMPORT["training"] = MAY_IMPORT["evaluation"] | {"evaluation", "extract", "lock"}

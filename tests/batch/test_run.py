@@ -42,7 +42,8 @@ def test_a_run_that_was_stopped_goes_on_and_ends_the_same(batch_of, output, tmp_
     stop(batch, output, at=9)
     assert not output.exists()
     said, told = [], []
-    run_batch(batch, output, "jsonl", report=said.append, progress=lambda *done: told.append(done))
+    done = run_batch(batch, output, "jsonl", report=said.append, progress=lambda *done: told.append(done))
+    assert done == 2
     assert said == ["continuing: 8 of 10 are done"]
     assert batch.locator.asked == [8, 9]
     assert told[0] == (8, 10)
@@ -148,7 +149,7 @@ def test_what_is_no_journal_is_left_alone(batch_of, output):
 
 
 def test_two_runs_do_not_write_one_output(batch_of, output, tmp_path):
-    with locked(tmp_path, ".out.jsonl.lock"), pytest.raises(InputError, match="another run"):
+    with locked(tmp_path, ".out.jsonl.lock"), pytest.raises(InputError, match=r"out\.jsonl: another run"):
         run_batch(batch_of(3), output, "jsonl")
     run_batch(batch_of(3), output, "jsonl")
 
@@ -161,6 +162,29 @@ def test_what_a_person_reviewed_is_not_written_over(batch_of, output):
     with pytest.raises(InputError, match="holds what a person said"):
         run_batch(batch_of(3), output, "jsonl")
     assert output.read_text() == reviewed
+
+
+def test_decisions_beside_an_output_are_not_left_to_other_answers(batch_of, output, tmp_path):
+    run_batch(batch_of(3), output, "jsonl")
+    decisions, before = tmp_path / "out.review.jsonl", output.read_bytes()
+    decisions.write_text('{"index": 0, "path": "0.jpg", "review": {"status": "confirmed"}}\n')
+    with pytest.raises(InputError, match=r"out\.review\.jsonl: is what a person said"):
+        run_batch(batch_of(4), output, "jsonl")
+    run_batch(batch_of(4), tmp_path / "out.csv", "csv")
+    assert output.read_bytes() == before
+
+
+def test_what_is_reviewed_while_a_run_goes_on_is_kept_and_so_are_its_answers(batch_of, output, tmp_path):
+    run_batch(batch_of(5), output, "jsonl")
+    batch, before = batch_of(5), output.read_bytes()
+    decisions = tmp_path / "out.review.jsonl"
+    with pytest.raises(InputError, match="a person said"):
+        run_batch(batch, output, "jsonl", progress=lambda *done: decisions.write_text("{}\n"))
+    assert output.read_bytes() == before
+    decisions.unlink()
+    batch.locator.asked.clear()
+    run_batch(batch, output, "jsonl")
+    assert batch.locator.asked == []
 
 
 def test_temporaries_of_killed_runs_are_swept(batch_of, output, tmp_path):

@@ -24,6 +24,7 @@ from graticule.batch.records import Gazetteer, records_of
 from graticule.batch.together import Together
 from graticule.errors import ConfigError, InputError
 from graticule.lock import locked
+from graticule.metadata.decisions import decisions_path
 from graticule.output import write_file
 from graticule.output.files import is_stream, sweep_for
 from graticule.output.record import Record
@@ -135,7 +136,7 @@ def run_batch(
     then: Callable[[Iterable[Record]], object] = lambda records: None,
     report: Callable[[str], None] = lambda line: None,
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> None:
+) -> int:
     """Answer a batch into a file. What was done by a run that was stopped is not done again.
 
     Args:
@@ -148,18 +149,22 @@ def run_batch(
         report: told in a line what is gone on with.
         progress: told (done, total).
 
+    Returns:
+        How many pictures a run before had not done.
+
     Raises:
         ConfigError: the run that was stopped had another model, other options or other pictures.
         InputError: the output can't be written, or holds what a person wrote; another run is writing it.
     """
     if is_stream(output):
         write_file(through(_each(batch.groups(progress=progress))), output, format)
-        return
+        return len(batch.pictures)
     total = len(batch.pictures)
     with (
-        _alone(output),
+        _alone(output, format),
         Journal.open(journal_of(output), batch.told(), borders=batch.borders) as journal,
     ):
+        left = total - journal.count
         if journal.count:
             report(f"continuing: {journal.count:,} of {total:,} are done")
             progress(journal.count, total)
@@ -169,9 +174,11 @@ def run_batch(
             for group in batch.groups(journal.count, progress=progress):
                 _check_disk(group, batch.pictures[journal.count :])
                 journal.add(group)
+        _spare_reviewed(output, format)  # a night has passed
         write_file(through(journal.records()), output, format)
         then(journal.records())
         journal.remove()
+    return left
 
 
 def journal_of(output: Path) -> Path:
@@ -231,7 +238,7 @@ def _check_disk(group: Sequence[Record], pictures: Sequence[Listed]) -> None:
 
 
 @contextmanager
-def _alone(output: Path) -> Iterator[None]:
+def _alone(output: Path, format: str) -> Iterator[None]:
     """Be the only run that writes to an output, and sweep what killed ones left.
 
     Raises:
@@ -242,21 +249,34 @@ def _alone(output: Path) -> Iterator[None]:
         raise InputError(f"{output}: is a folder. Give the name of a file in it.")
     if not target.parent.is_dir():
         raise InputError(f"{output}: can't be written (no such folder). Check its folder.")
-    with locked(target.parent, f".{target.name}.lock"):
+    with locked(target.parent, f".{target.name}.lock", of=output):
         sweep_for(target)
         sweep_for(journal_of(target))
-        if _reviewed(target):
-            raise InputError(
-                f"{output}: holds what a person said of its answers. Name another output, or move this one away."
-            )
+        _spare_reviewed(output, format)
         yield
 
 
-def _reviewed(target: Path) -> bool:
-    """Whether there are results at a path with a review among them."""
-    if not target.exists():
-        return False
-    with target.open("rb") as lines:
+def _spare_reviewed(output: Path, format: str) -> None:
+    """Keep what a person said of an output's answers: in it, or beside it, where it would be taken to be of others.
+
+    Raises:
+        InputError: there is such.
+    """
+    decisions = decisions_path(output)
+    if format == "jsonl" and decisions.exists():
+        raise InputError(
+            f"{decisions}: is what a person said of the answers in {output.name}. Name another output, or move both "
+            "away."
+        )
+    if output.exists() and _reviewed(output):
+        raise InputError(
+            f"{output}: holds what a person said of its answers. Name another output, or move this one away."
+        )
+
+
+def _reviewed(output: Path) -> bool:
+    """Whether there is a review among the results in a file."""
+    with output.open("rb") as lines:
         return any(b'"review": {' in line or b'"review":{' in line for line in lines)
 
 
