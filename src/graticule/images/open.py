@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import stat
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -48,6 +49,9 @@ MAX_BYTES: Final = 1 << 30
 """A file beyond this is not read: some decoders take the whole file into memory first."""
 
 _GREY: Final = (128, 128, 128)
+
+_ADDRESS: Final = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
+"""How a URL begins. A path, which joins slashes, keeps the first of them."""
 
 
 def open_picture(
@@ -214,6 +218,8 @@ def _to_rgb(image: Image.Image, name: str) -> Image.Image:
 def system_message(name: str, error: OSError | ValueError) -> str:
     """Why a file can't be read, and what to do, in one sentence."""
     if isinstance(error, FileNotFoundError):
+        if _ADDRESS.match(name):
+            return f"{name}: an address on a network. Graticule fetches no pictures: download it first."
         return f"{name}: no such file or folder. Check the path."
     if isinstance(error, PermissionError):
         return f"{name}: no permission to read it. Check the file's rights."
