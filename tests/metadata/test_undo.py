@@ -1,12 +1,14 @@
 """Undo: back to the byte, and hands off what someone else changed since."""
 
 import json
+import resource
+import signal
 
 import pytest
 
 from graticule.errors import InputError
 from graticule.metadata.decide import Rules
-from graticule.metadata.journal import Journal, journal_path
+from graticule.metadata.journal import Change, Journal, JournalError, journal_path
 from graticule.metadata.results import read_results
 from graticule.metadata.run import Manner, write
 from graticule.metadata.undo import undo
@@ -104,3 +106,40 @@ def test_one_run_at_a_time(journal):
 def test_there_must_be_a_journal(tmp_path):
     with pytest.raises(InputError, match=r"none\.jsonl: no such journal"):
         list(undo(tmp_path / "none.jsonl"))
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b'{"type": "FeatureCollection"}', b"\xff\xd8 a picture", b"one line\n"]
+)
+def test_another_file_named_by_mistake_is_neither_cut_nor_deleted(tmp_path, content):
+    mine = tmp_path / "mine.json"
+    mine.write_bytes(content)
+    with pytest.raises(InputError, match=r"mine\.json: (is no journal|no such journal, or an empty one)"):
+        list(undo(mine))
+    assert mine.read_bytes() == content
+
+
+@pytest.mark.parametrize("left", [b"", b'{"r', b'{"run": {"for'])
+def test_a_journal_whose_first_line_was_torn_is_begun_anew(tmp_path, left):
+    path = tmp_path / "a.write-journal.jsonl"
+    path.write_bytes(left)
+    with Journal.open(path, create=True) as opened:
+        opened.start(results="a")
+    assert json.loads(path.read_bytes())["run"]["results"] == "a"
+
+
+def test_a_disk_too_full_for_the_journal_is_an_error_of_its_own(tmp_path):
+    path, limit = tmp_path / "a.write-journal.jsonl", resource.getrlimit(resource.RLIMIT_FSIZE)
+    change = Change(target="a" * 5000, before=None, after="b")
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limit[1]))
+    try:
+        with Journal.open(path, create=True) as opened:
+            opened.start(results="a")
+            with pytest.raises(JournalError, match="File too large"):
+                opened.change(change)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        signal.signal(signal.SIGXFSZ, handler)
+    with Journal.open(path, create=False) as opened:
+        assert opened.changes == []

@@ -10,13 +10,14 @@ digests tell.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 from graticule.errors import InputError
 from graticule.lock import locked
@@ -25,6 +26,8 @@ from graticule.metadata.files import TEMPORARY, sync_folder, temporary
 __all__ = ["Change", "Journal", "JournalError", "journal_path"]
 
 FORMAT: Final = 1
+_BEGINNING: Final = b'{"run": '
+"""Of every journal. What begins otherwise is somebody's file, and is neither mended nor deleted."""
 
 
 class JournalError(InputError):
@@ -54,7 +57,7 @@ def journal_path(results: Path) -> Path:
 class Journal:
     """The changes that were made, or about to be."""
 
-    def __init__(self, path: Path, stream: BinaryIO) -> None:
+    def __init__(self, path: Path, stream: io.FileIO) -> None:
         """Read what stands in an open file, and cut off a line that a crash left torn.
 
         Raises:
@@ -65,6 +68,8 @@ class Journal:
         """In the order of time."""
         self.temporaries: list[Path] = []
         content = stream.read()
+        if not _BEGINNING.startswith(content[: len(_BEGINNING)]):  # a crash may have left less of it
+            raise InputError(f"{path}: is no journal of `graticule write`, and is not touched.")
         whole = content.rfind(b"\n") + 1
         for number, line in enumerate(content[:whole].splitlines(), start=1):
             self._remember(number, line)
@@ -80,12 +85,14 @@ class Journal:
         Raises:
             InputError: another run holds it; it can't be written; there is none, and none is to be made.
         """
-        if not (create or path.is_file()):
-            raise InputError(f"{path}: no such journal. `graticule write` says where it keeps it.")
-        with locked(path.parent, f".{path.name}.lock"):
+        if not (create or (path.is_file() and path.stat().st_size > 0)):
+            raise InputError(
+                f"{path}: no such journal, or an empty one. `graticule write` says where it keeps it."
+            )
+        with locked(path.parent, f".{path.name}.lock", of=path):
             try:
                 path.touch()
-                stream = path.open("r+b")
+                stream = path.open("r+b", buffering=0)
             except OSError as error:
                 raise InputError(
                     f"{path}: can't be written ({error.strerror}). The journal lies beside the results, and nothing "
@@ -126,8 +133,11 @@ class Journal:
     def _append(self, entry: dict[str, Any]) -> None:
         # ASCII, so that names which are no valid text come back as they were.
         try:
-            self._stream.write(json.dumps(entry).encode("ascii") + b"\n")
-            self._stream.flush()
+            line = json.dumps(entry).encode("ascii") + b"\n"
+            while (
+                line
+            ):  # unbuffered, so that closing it has nothing left to fail at; a full disk takes a part
+                line = line[self._stream.write(line) :]
             os.fsync(self._stream.fileno())
         except OSError as error:
             raise JournalError(
