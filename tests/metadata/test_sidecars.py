@@ -151,6 +151,15 @@ def test_a_sidecar_in_capitals_is_a_sidecar(tmp_path, save_picture, line, writte
     assert has_position((tmp_path / "b.XMP").read_bytes())
 
 
+def test_of_two_sidecars_that_differ_in_capitals_either_may_have_the_position(
+    tmp_path, save_picture, line, written
+):
+    save_picture(tmp_path / "a.jpg")
+    (tmp_path / "a.jpg.XMP").write_text("exif:GPSLatitude")
+    (tmp_path / "a.jpg.xmp").write_bytes(EMPTY)
+    assert written([line("a.jpg")])["a.jpg"].action == "leave"
+
+
 def test_two_pictures_of_one_stem(tmp_path, save_picture, line, written):
     for name in ("a.jpg", "a.png", "b.jpg"):
         save_picture(tmp_path / name)

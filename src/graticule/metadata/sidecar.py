@@ -73,8 +73,8 @@ def position_beside(picture: Path) -> str | None:
         InputError: a sidecar is no plain file.
         OSError: it can't be read.
     """
-    for naming in ("full", "stem"):
-        found = read_plain(_sidecar_path(picture, naming), _LONGEST)
+    for path in (*_spellings(picture, "full"), *_spellings(picture, "stem")):
+        found = read_plain(path, _LONGEST)
         if found is not None and has_position(found):
             by_us = GRATICULE.encode() in found
             return "its sidecar has Graticule's estimate already" if by_us else "its sidecar has GPS"
@@ -104,9 +104,14 @@ def plan_sidecar(picture: Path, properties: Mapping[str, str], naming: Naming) -
 
 
 def _sidecar_path(picture: Path, naming: Naming) -> Path:
-    path = picture.with_name(picture.name + ".xmp") if naming == "full" else picture.with_suffix(".xmp")
-    shouted = path.with_suffix(".XMP")  # as some programs, and those for Windows, write it
+    path, shouted = _spellings(picture, naming)
     return shouted if shouted.exists() and not path.exists() else path
+
+
+def _spellings(picture: Path, naming: Naming) -> tuple[Path, Path]:
+    """What a sidecar may be called: as usual, and in capitals, as some programs, and those for Windows, write it."""
+    path = picture.with_name(picture.name + ".xmp") if naming == "full" else picture.with_suffix(".xmp")
+    return path, path.with_suffix(".XMP")
 
 
 def _refuse_shared(picture: Path, target: Path) -> None:
