@@ -1,4 +1,4 @@
-"""What a part of the Earth is called: `northern Chile`, `Antofagasta in Chile`, `the sea off Portugal`."""
+"""What a part of the Earth is called: `northern Chile`, `Antofagasta in Chile`, `the sea, 340 km from Hilo`."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ def name_of(
     """
     rows: dict[_Land, list[int]] = defaultdict(list)
     for row, place in enumerate(found):
-        if place.country_name is not None or place.claimed_by:
+        if not _at_sea(place):
             rows[place.country, place.country_name, place.claimed_by].append(row)
     held = {land: float(weights[some].sum()) for land, some in rows.items()}
     total, on_land = float(weights.sum()), sum(held.values())
     sea = total - on_land
     if sea >= _ALL * total:
-        return _sea(lat_lon, weights, places)
+        return _sea(lat_lon, weights, found, places)
     lands = sorted(held, key=lambda land: -held[land])[:_MOST_NAMES]
     lands = [lands[0], *(land for land in lands[1:] if held[land] >= _SAID * on_land)]
     said = [_part(land, rows[land], lat_lon, weights, found, places.language) for land in lands]
@@ -80,12 +80,24 @@ def _part(
     return f"{_article(name, language)}{side + ' ' if side else ''}{name}"
 
 
-def _sea(lat_lon: NDArray[np.float64], weights: NDArray[np.float64], places: Places) -> str:
-    """A part that lies at sea, by its middle."""
-    middle = weights @ unit_vectors(lat_lon[:, 0], lat_lon[:, 1])
+def _sea(
+    lat_lon: NDArray[np.float64], weights: NDArray[np.float64], found: Sequence[Place], places: Places
+) -> str:
+    """A part that lies at sea, by its middle; if there is an island in that, by the place at sea nearest to it."""
+    points = unit_vectors(lat_lon[:, 0], lat_lon[:, 1])
+    middle = weights @ points
     lat, lon = latlon_from_vectors(middle[None] / np.linalg.norm(middle))
     [place] = places.at(lat, lon)
-    return f"the {str(place).removeprefix('at ')}" if place.coast_km is None else f"the sea {place}"
+    if place.coast_km is not None:
+        return f"the sea {place}"
+    if not _at_sea(place):
+        rows = np.flatnonzero([_at_sea(one) for one in found])
+        [place] = places.at(*lat_lon[rows[[(points[rows] @ middle).argmax()]]].T)
+    return f"the {str(place).removeprefix('at ')}"
+
+
+def _at_sea(place: Place) -> bool:
+    return place.country_name is None and not place.claimed_by
 
 
 def _article(name: str, language: str) -> str:
