@@ -43,7 +43,7 @@ class Candidate:
 
     Attributes:
         words: what it is.
-        model: without a calibration.
+        model: of the base as it is, with its calibration; of the others, without any.
         nats: mean negative log-likelihood per km2, under the best temperatures; the less the better.
     """
 
