@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from graticule.errors import PictureError
+from graticule.errors import InputError, PictureError
 from graticule.evaluation.leakage import Nearness
 from graticule.evaluation.report import Settings, compare_models, find_pictures
 from graticule.figures.charts import Axis, Line, chart
@@ -99,10 +99,13 @@ def test_names_cannot_become_markup(judged):
     assert page.count("&lt;script&gt;alert(&#x27;x&#x27;)&lt;/script&gt;&amp;") >= 4
 
 
-def test_a_picture_that_is_gone_leaves_a_word(judged):
+@pytest.mark.parametrize(
+    "error", [PictureError("gone"), InputError("can't be read now (Input/output error)")]
+)
+def test_a_picture_that_is_gone_leaves_a_word(judged, error):
     class Gone:
         def image(self, row):
-            raise PictureError("gone")
+            raise error
 
     page = report_page(replace(judged, pictures=Gone()))
     assert "<img" not in page

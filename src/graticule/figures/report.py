@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from graticule.earth.notation import format_km, format_place
-from graticule.errors import PictureError
+from graticule.errors import InputError
 from graticule.evaluation.breakdown import Miss
 from graticule.evaluation.comparison import Comparison, Difference
 from graticule.evaluation.judged import Evaluation, Pair, Report
@@ -321,10 +321,10 @@ def _miss(miss: Miss, pictures: KnownPictures) -> str:
 
 
 def _thumbnail(miss: Miss, pictures: KnownPictures) -> str:
-    """A small copy inside the page, or words where the picture has gone since."""
+    """A small copy inside the page, or words where the picture has gone since, or its disk fails."""
     try:
         image = pictures.image(miss.row)
-    except PictureError:
+    except InputError:  # hours of figures are not lost for a picture
         return '<div class="gone">can\'t be read any more</div>'
     return thumbnail(image)
 
