@@ -220,6 +220,8 @@ def test_pictures_without_all_their_neighbours_are_left_out(parts):
     pictures = replace(pictures, rows=rows)
     assert set(range(COUNT)) - set(complete(pictures).chosen.tolist()) == {5, 9}
     assert complete(pictures.only(torch.tensor([9, 4, 8]))).chosen.tolist() == [4, 8]
+    with pytest.raises(ConfigError, match=r"none of 2 pictures has \d+ that are not its near-duplicates"):
+        complete(pictures.only(torch.tensor([5, 9])))
 
 
 @pytest.mark.parametrize("name", ["epochs", "soft_scale", "soft_floor_km", "learning_rate"])

@@ -67,5 +67,15 @@ def neighboured(
 
 
 def complete(pictures: Examples) -> Examples:
-    """Those that have all their neighbours: where most of a picture's are near-duplicates, some can be missing."""
-    return pictures.only((pictures.rows[pictures.chosen, -1] >= 0).nonzero()[:, 0])
+    """Those that have all their neighbours: where most of a picture's are near-duplicates, some can be missing.
+
+    Raises:
+        ConfigError: none has.
+    """
+    found = pictures.only((pictures.rows[pictures.chosen, -1] >= 0).nonzero()[:, 0])
+    if not len(found):
+        raise ConfigError(
+            f"neighbours: none of {len(pictures)} pictures has {pictures.rows.shape[1]} that are not its "
+            "near-duplicates; choose fewer, or give pictures of more places."
+        )
+    return found
