@@ -55,6 +55,19 @@ def test_what_someone_deleted_or_linked_is_not_brought_back(journal, tmp_path):
     assert (tmp_path / "elsewhere").read_bytes() != EMPTY
 
 
+def test_while_the_disk_is_away_nothing_is_forgotten(tmp_path, save_picture, line, save_results):
+    """A sidecar that was new is not as before because the folder it lies in is not there."""
+    save_picture(tmp_path / "disk" / "a.jpg")
+    read = read_results(save_results(tmp_path / "results.jsonl", [line("disk/a.jpg")]))
+    list(write(read, Rules(), Manner(tmp_path), dry_run=False))
+    (tmp_path / "disk").rename(tmp_path / "away")
+    [refused] = undo(journal_path(read.path))
+    assert (refused.action, refused.why.partition(".")[0]) == ("refuse", "its folder is not there")
+    (tmp_path / "away").rename(tmp_path / "disk")
+    assert [gone.action for gone in undo(journal_path(read.path))] == ["undone"]
+    assert [path.name for path in (tmp_path / "disk").iterdir()] == ["a.jpg"]
+
+
 def test_a_torn_last_line_is_no_harm(journal, tmp_path):
     whole = journal.read_bytes()
     journal.write_bytes(whole + b'{"change": {"tar')

@@ -92,7 +92,7 @@ class Journal:
         with locked(path.parent, f".{path.name}.lock", of=path):
             try:
                 path.touch()
-                stream = path.open("r+b", buffering=0)
+                stream = path.open("r+b", buffering=0)  # closing it has nothing left to write, and to fail at
             except OSError as error:
                 raise InputError(
                     f"{path}: can't be written ({error.strerror}). The journal lies beside the results, and nothing "
@@ -134,9 +134,7 @@ class Journal:
         # ASCII, so that names which are no valid text come back as they were.
         try:
             line = json.dumps(entry).encode("ascii") + b"\n"
-            while (
-                line
-            ):  # unbuffered, so that closing it has nothing left to fail at; a full disk takes a part
+            while line:  # a disk that is nearly full takes a part
                 line = line[self._stream.write(line) :]
             os.fsync(self._stream.fileno())
         except OSError as error:

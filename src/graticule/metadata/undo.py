@@ -63,12 +63,16 @@ def _undo(change: Change) -> bool:
         Whether there was anything to undo.
 
     Raises:
-        InputError: the file is neither as it was before nor as it was left, or its backup is gone.
+        InputError: the file is neither as it was before nor as it was left, or its backup or its folder is gone.
         OSError: it can't be written.
     """
     target = Path(change.target)
     now = digest(target)
     backup = None if change.backup is None else Path(change.backup)
+    if now is None and not target.parent.is_dir():
+        raise InputError(
+            f"{target}: its folder is not there. Bring it back (mount the disk), and undo again."
+        )
     if now == change.before:
         if backup is not None and digest(backup) == change.before:
             backup.unlink()  # made by a run that was killed before it changed the picture
