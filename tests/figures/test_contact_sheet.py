@@ -42,6 +42,7 @@ def test_a_card_says_where_and_how_sure_or_why_not(records, tmp_path):
     assert "the file is empty." in cards[3]
     assert html.count('class="dot') == 1, "two estimates of one colour, none for what is not sure"
     assert "<nav>" not in html
+    assert "GeoNames, CC BY 4.0" in html, "whose names stand on the cards"
 
 
 def test_it_loads_nothing_and_runs_nothing(records, tmp_path):

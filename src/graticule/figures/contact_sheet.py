@@ -81,9 +81,7 @@ def _page(records: Sequence[Record], names: Sequence[Path], number: int, total: 
         f'<section><h3>Pictures</h3><div class="sheet">{"".join(_cards(records))}</div></section>',
         f"<section>{_links(names, number)}</section>",
     ]
-    return page(
-        title, body, footer="Made by Graticule. Outlines: Natural Earth. An estimate is a lead to be checked."
-    )
+    return page(title, body, footer=_FOOTER)
 
 
 def _links(names: Sequence[Path], number: int) -> str:
