@@ -2,9 +2,12 @@
 
 import csv
 import json
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image
+
+from graticule.cli import present
 
 pytestmark = pytest.mark.usefixtures("locator")
 
@@ -67,8 +70,7 @@ def test_the_table_names_refusals_on_stderr(locate, folder):
     status, out, err = locate(folder)
     assert status == 1
     assert "refused" in out
-    assert err.startswith("refused  1  a web page, not a picture")
-    assert "bad.jpg\n" in err
+    assert err.startswith(f"refused  1  {folder / 'bad.jpg'}: a web page, not a picture")
     assert "1 of 3 pictures refused" in err
 
 
@@ -118,12 +120,46 @@ def test_a_batch_says_at_its_end_what_came_of_it(locate, folder):
     status, out, err = locate(folder, "--output", output)
     assert (status, out) == (1, "")
     lines = err.splitlines()
-    assert lines[0].startswith("refused  5  a web page")
-    assert lines[0].endswith("bad2.jpg and 2 more")
+    assert lines[0].startswith("refused  5  ")
+    assert "bad2.jpg and 2 more: a web page" in lines[0]
     assert lines[1].startswith("refused  1  ")
     assert lines[2] == "graticule: 6 of 8 pictures refused"
     assert lines[3].startswith("graticule: 2 answered; 0:00:0")
     assert lines[4] == f"graticule: next: graticule review {output}, then graticule write {output}"
+
+
+def test_a_table_in_a_file_leaves_no_refusal_without_its_reason(locate, folder):
+    (folder / "bad.jpg").write_text("<html>")
+    status, out, err = locate(folder, "--output", folder / "out.txt")
+    assert (status, out) == (1, "")
+    assert "bad.jpg: a web page, not a picture" in err
+
+
+def test_the_rate_is_that_of_this_run(locate, folder, monkeypatch):
+    clock = iter(range(0, 1000, 10))
+    monkeypatch.setattr(present, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setattr(present, "run_batch", lambda *given, **more: 25)
+    assert "0:00:10, 2.5 pictures/s" in locate(folder, "--output", folder / "out.csv")[2]
+    monkeypatch.setattr(present, "run_batch", lambda *given, **more: 0)
+    assert "pictures/s" not in locate(folder, "--output", folder / "out.csv")[2]
+
+
+def test_what_to_do_next_can_be_pasted(locate, folder):
+    output = folder / "my results.jsonl"
+    assert f"graticule write '{output}'" in locate(folder, "--output", output)[2]
+
+
+def test_a_contact_sheet_that_cannot_be_is_said_before_the_first_picture(locate, folder, locator):
+    output = folder / "out.jsonl"
+    for wrong, said in (
+        (output, "same file"),
+        (folder / "no" / "sheet.html", "no such folder"),
+    ):
+        locator.Geolocator.asked.clear()
+        status, _, err = locate(folder, "--output", output, "--contact-sheet", wrong)
+        assert status == 2
+        assert said in " ".join(err.replace("│", " ").split())
+        assert not locator.Geolocator.asked
 
 
 def test_pictures_with_gps_are_left_out_if_that_is_asked_for(locate, folder, gps_photo):
@@ -275,6 +311,7 @@ def test_what_cannot_be_fused_is_wrong_use(locate, folder, other):
 
 def test_lengths_of_time_and_tracks_are_checked_before_a_model_is_opened(locate, folder):
     assert "no length of time" in locate(folder, "--together", "soon")[2]
+    assert "below 0" in locate(folder, "--together", "-5min")[2]
     assert "--together or --track" in " ".join(locate(folder, "--clock-offset", "2h")[2].split())
     (folder / "walk.gpx").write_text("<gpx/>")
     status, _, err = locate(folder, "--track", folder / "walk.gpx")

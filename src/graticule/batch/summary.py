@@ -53,7 +53,7 @@ class Summary:
         self.reasons[reason(record)] = count + 1, [*names, record["path"]][:_NAMES]
 
     def refusals(self) -> Iterator[str]:
-        """A line for each reason, the most frequent first: how many, why, and the first few names."""
+        """A line for each reason, the most frequent first: how many, the first few names, and why."""
         for why, (count, names) in sorted(self.reasons.items(), key=lambda item: -item[1][0]):
             more = f" and {count - len(names):,} more" if count > len(names) else ""
-            yield f"{count:,}  {why.removesuffix('.')}: {', '.join(names)}{more}"
+            yield f"{count:,}  {', '.join(names)}{more}: {why.removesuffix('.')}"

@@ -220,6 +220,8 @@ def locate(
             "--contact-sheet and --retry-refused want an --output for machines, not a table"
         )
 
+    _check_sheet(contact_sheet, output)
+
     from graticule.batch.pictures import listed, without_gps
     from graticule.batch.run import Batch, model_digest
     from graticule.batch.together import Together, duration, in_time_order
@@ -235,6 +237,8 @@ def locate(
 
     offset = None if clock_offset is None else duration(clock_offset)
     together_s = duration(together or "0s").total_seconds()
+    if together_s < 0:
+        raise typer.BadParameter(f"--together {together}: no time between two pictures is below 0")
     way = None if track is None else read_gpx(track)
     model = model or default_model()
     geolocator = Geolocator.load(model, precision=precision)
@@ -310,3 +314,22 @@ def _kind(format: str | None, output: Path | None) -> str:
             f"--output {output}: the ending is none of {', '.join(ENDINGS)}; rename it, or say --format"
         )
     return found
+
+
+def _check_sheet(sheet: Path | None, output: Path | None) -> None:
+    """See that there can be a contact sheet, which is not written before all is answered.
+
+    Raises:
+        typer.BadParameter: there can't.
+    """
+    if sheet is None or output is None:
+        return
+
+    from graticule.output.files import is_stream
+
+    if is_stream(output):
+        raise typer.BadParameter(f"--contact-sheet wants an --output that is a file, which {output} is not")
+    if sheet.resolve() == output.resolve():
+        raise typer.BadParameter("--contact-sheet and --output name the same file")
+    if not sheet.parent.is_dir():
+        raise typer.BadParameter(f"--contact-sheet {sheet}: there is no such folder")

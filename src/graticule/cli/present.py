@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
 from collections.abc import Iterable
@@ -40,8 +41,7 @@ def present_table(batch: Batch, output: Path | None, *, purpose: str) -> Summary
     for _ in summary(records_of(results, batch.pictures)):
         pass
     show_table(*_tables(results, batch, purpose), output=output)
-    if output is None:
-        _say_refusals(summary)
+    _say_refusals(summary)
     _say_counts(summary)
     return summary
 
@@ -78,7 +78,7 @@ def present_batch(
 
     try:
         with progress("Locating", total=total) as advance:
-            run_batch(
+            answered_now = run_batch(
                 batch,
                 output,
                 format,
@@ -95,8 +95,10 @@ def present_batch(
                 f"stopped; what is done is kept in {journal_of(output)}: the same command goes on",
             )
         raise
-    took = timedelta(seconds=round(time.monotonic() - began))
-    _say_batch(summary, output, format, skipped=skipped, took=took, pages=pages)
+    seconds = time.monotonic() - began
+    _say_batch(
+        summary, output, format, skipped=skipped, answered_now=answered_now, seconds=seconds, pages=pages
+    )
     return summary
 
 
@@ -130,23 +132,34 @@ def _print(tables: Iterable[RenderableType], console: Console) -> None:
 
 
 def _say_batch(
-    summary: Summary, output: Path, format: str, *, skipped: int, took: timedelta, pages: list[Path]
+    summary: Summary,
+    output: Path,
+    format: str,
+    *,
+    skipped: int,
+    answered_now: int,
+    seconds: float,
+    pages: list[Path],
 ) -> None:
-    """What came of a batch, why pictures were refused, where things are and what may be done with them."""
+    """What came of a batch, why pictures were refused, where things are and what may be done with them.
+
+    The rate is that of this run, which may have gone on with what another had done.
+    """
     _say_refusals(summary)
     _say_counts(summary)
     sure = f"{summary.answered:,} answered" + (
         f" ({summary.not_sure:,} not sure)" if summary.not_sure else ""
     )
     left = f", {skipped:,} left out, they have GPS" if skipped else ""
-    rate = f", {summary.pictures / took.total_seconds():,.1f} pictures/s" if took else ""
-    _say("graticule:", f"{sure}{left}; {took}{rate}; {output}")
+    rate = f", {answered_now / seconds:,.1f} pictures/s" if answered_now and seconds >= 1 else ""
+    _say("graticule:", f"{sure}{left}; {timedelta(seconds=round(seconds))}{rate}; {output}")
     if pages:
         _say(
             "graticule:", f"contact sheet: {pages[0]}" + (f" and {len(pages) - 1} more" if pages[1:] else "")
         )
     if format == "jsonl" and summary.answered:
-        _say("graticule:", f"next: graticule review {output}, then graticule write {output}")
+        name = shlex.quote(str(output))
+        _say("graticule:", f"next: graticule review {name}, then graticule write {name}")
 
 
 def _say_refusals(summary: Summary) -> None:
