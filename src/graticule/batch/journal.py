@@ -82,7 +82,9 @@ class Journal:
             try:
                 yield journal
             finally:
-                journal._file.close()
+                # What did not fit is tried once more, and refused once more.
+                with _writing(path):
+                    journal._file.close()
 
     def add(self, records: Iterable[Record]) -> None:
         """Write the records of one group."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from graticule.errors import InputError
 from graticule.store import write_whole
 
 __all__ = ["Curves"]
@@ -33,12 +36,14 @@ class Curves:
             kept = [line for line in told if line.endswith(b"\n") and json.loads(line)["step"] <= step]
             if kept != told:
                 write_whole(path, b"".join(kept))
+        self._path = path
         self._log = path.open("a", encoding="utf-8", buffering=1)
         self._board: Any = None
         if find_spec("tensorboard"):
             from torch.utils.tensorboard import SummaryWriter
 
-            self._board = SummaryWriter(folder / "tensorboard", purge_step=step + 1)
+            with self._writing():
+                self._board = SummaryWriter(folder / "tensorboard", purge_step=step + 1)
 
     def __enter__(self) -> Curves:
         return self
@@ -46,9 +51,10 @@ class Curves:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._log.close()
-        if self._board is not None:
-            self._board.close()
+        with self._writing():  # what did not fit is tried once more, and refused once more
+            if self._board is not None:
+                self._board.close()
+            self._log.close()
 
     def train(self, step: int, figures: dict[str, float]) -> None:
         """Figures of one batch."""
@@ -61,10 +67,23 @@ class Curves:
     def flush(self) -> None:
         """Put what was told on disk: a checkpoint's steps will not be taken again."""
         if self._board is not None:
-            self._board.flush()
+            with self._writing():
+                self._board.flush()
 
     def _tell(self, line: dict[str, Any], kind: str, figures: dict[str, float]) -> None:
-        self._log.write(json.dumps(line) + "\n")
-        if self._board is not None:
-            for name, value in figures.items():
-                self._board.add_scalar(f"{kind}/{name}", value, line["step"])
+        with self._writing():
+            self._log.write(json.dumps(line) + "\n")
+            if self._board is not None:
+                for name, value in figures.items():
+                    self._board.add_scalar(f"{kind}/{name}", value, line["step"])
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Say of a full disk what to do about it."""
+        try:
+            yield
+        except OSError as error:
+            raise InputError(
+                f"{self._path}: can't be written ({error.strerror}); make room, and run again to go on from the last "
+                "checkpoint."
+            ) from error
