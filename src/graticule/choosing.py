@@ -152,5 +152,11 @@ def _selector(name: str, model: Model, reward: Path | None) -> Selector:
                 f"select reward: {reward} judges candidates of {judging.judges!r}, not of {model.config.name!r}; "
                 "train one for this model."
             )
+        judged, own = judging.geotoken_digest, model.geotoken_digest
+        if judged is not None and own is not None and judged != own:
+            raise ConfigError(
+                f"select reward: {reward} judges candidates of another model of the name {model.config.name!r}; train "
+                "one for this model."
+            )
         return Reward(judging)
     raise ConfigError(f"select {name}: can't be part of a fusion here; fit one of the others anew.")

@@ -167,6 +167,8 @@ class Model:
         fusion: how its selectors are weighed against each other; None if that was not fitted.
         thumbnails: small pictures of the gallery, left on disk; None if it has none.
         extras: further tensors by part name, such as the baselines that `evaluate` compares with.
+        geotoken_digest: SHA-256 of the file that GeoToken's weights were read from, which tells models of one name
+            apart; None where they were not read from a folder.
     """
 
     config: ModelConfig
@@ -178,6 +180,7 @@ class Model:
     fusion: Fusion | None = None
     thumbnails: Thumbnails | None = None
     extras: dict[str, dict[str, Tensor]] = field(default_factory=dict)
+    geotoken_digest: str | None = None
 
     def __post_init__(self) -> None:
         for part in self._networks().values():
@@ -291,6 +294,7 @@ class Model:
             extras={
                 name.removesuffix(".safetensors"): folder.tensors(name) for name in folder.names("baseline-")
             },
+            geotoken_digest=folder.digests.get("geotoken.safetensors"),
         )
 
     def save(self, path: Path, *, card: str, packing: dict[str, Packing] | None = None) -> None:

@@ -152,6 +152,7 @@ def test_a_row_of_the_tables_of_selectors_is_made(run, tiny_model, tiny_model_fo
     judging = RewardModel.from_geotoken(tiny_model.geotoken, near_km=50, hidden=8)
     for name in ("orbit", "another"):
         judging.save(tmp_path / name, about={"model": name}, card="c")
+    judging.save(tmp_path / "namesake", about={"model": "orbit", "geotoken_digest": "ab" * 32}, card="c")
     asked = (
         *("evaluate", "--images", views_folder, "--truth", views_folder / "truth.csv"),
         *("--model", tiny_model_folder, "--select", "reward", "--decode", "sample", "--format", "json"),
@@ -162,3 +163,6 @@ def test_a_row_of_the_tables_of_selectors_is_made(run, tiny_model, tiny_model_fo
     status, out, err = run(*asked, "--reward", tmp_path / "another")
     assert (status, out) == (2, "")
     assert "judges candidates of 'another', not of 'orbit'" in err
+    status, _, err = run(*asked, "--reward", tmp_path / "namesake")
+    assert status == 2
+    assert "judges candidates of another model of the name 'orbit'" in " ".join(err.split())

@@ -19,6 +19,7 @@ from graticule.extract.plan import Plan
 from graticule.locator import Geolocator
 from graticule.model import Model
 from graticule.retrieval.neighbours import NeighbourConfig, read_neighbours
+from graticule.store import ModelFolder
 from graticule.tokens.geotoken import GeoTokenConfig
 from graticule.tokens.reward import RewardModel
 from graticule.training.distributed import Part
@@ -351,8 +352,13 @@ def test_the_paper_s_settings_of_a_reward_model_train(parts, tiny_model_folder, 
     assert (how.learning_rate, how.steps, how.accumulate) == (5e-5, 7800, 1)
     recipe = read_recipe(RewardRecipe, path, {"batch": 16, "hidden": 16, "steps": 2, "device": "cpu"})
     pictures = FeatureFolder(parts / "features", parts / "index")
-    assert train_reward(Model.open(tmp_path / "model"), pictures, tmp_path / "reward", recipe, report=print)
-    assert RewardModel.from_folder(tmp_path / "reward").config.near_km == 200
+    model = Model.open(tmp_path / "model")
+    assert train_reward(model, pictures, tmp_path / "reward", recipe, report=print)
+    judging = RewardModel.from_folder(tmp_path / "reward")
+    assert judging.config.near_km == 200
+    # Every model of this command has the same name.
+    written = ModelFolder(tmp_path / "model").digests["geotoken.safetensors"]
+    assert (judging.judges, judging.geotoken_digest) == ("geotoken", written)
 
 
 def test_only_pictures_that_are_not_in_the_gallery_are_searched_for(parts, tiny_model_folder, tmp_path):

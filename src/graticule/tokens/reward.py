@@ -48,16 +48,17 @@ class RewardConfig(BaseModel):
 class RewardModel(nn.Module):
     """Says of finished places how likely each is near the truth. All of it is trained, without dropout."""
 
-    def __init__(self, config: RewardConfig, *, judges: str = "") -> None:
+    def __init__(self, config: RewardConfig, *, judges: str = "", geotoken_digest: str | None = None) -> None:
         """Draw the new layers' weights.
 
         Args:
             config: Its shape.
             judges: The name of the model whose places it judges.
+            geotoken_digest: Of that model's GeoToken, as `Model.geotoken_digest`; None: it is not known.
         """
         super().__init__()
         self.config = config
-        self.judges = judges
+        self.judges, self.geotoken_digest = judges, geotoken_digest
         self.geotoken = GeoToken(config.geotoken.model_copy(update=_WITHOUT_DROPOUT))
         self.judge = nn.Sequential(
             nn.Linear(config.geotoken.d_model, config.hidden), nn.ReLU(), nn.Linear(config.hidden, 2)
@@ -134,7 +135,11 @@ class RewardModel(nn.Module):
         stored = ModelFolder.find(folder)
         try:
             about = stored.config()
-            reward = cls(RewardConfig.model_validate(about.get("reward")), judges=str(about.get("model", "")))
+            reward = cls(
+                RewardConfig.model_validate(about.get("reward")),
+                judges=str(about.get("model", "")),
+                geotoken_digest=about.get("geotoken_digest"),
+            )
             reward.load_state_dict(stored.tensors("reward.safetensors"))
         except (ValidationError, RuntimeError) as error:
             raise ModelFormatError(f"{folder}: not a reward model ({error}).") from error

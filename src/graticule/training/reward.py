@@ -148,7 +148,11 @@ def _finish(
     report: Callable[[str], None],
 ) -> None:
     load_best(task.model, out / "run")
-    about = {"model": model.config.name, "recipe": recipe.model_dump(mode="json")}
+    about = {
+        "model": model.config.name,
+        "geotoken_digest": model.geotoken_digest,
+        "recipe": recipe.model_dump(mode="json"),
+    }
     task.model.save(out, about=about, card="not judged yet\n")
     # What is judged is what was written, after rounding.
     task.model = RewardModel.from_folder(out)
