@@ -12,16 +12,13 @@ import argparse
 import json
 import os
 import platform
-import re
 import shutil
 import statistics
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from serving import served
 
 PICTURE = Path(__file__).parents[1] / "examples" / "pictures" / "view-000000.png"
 WEBGL = ("--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-sandbox")
@@ -47,7 +44,8 @@ def main() -> None:
     options = parser.parse_args()
     from playwright.sync_api import sync_playwright
 
-    with served() as url, sync_playwright() as playwright:
+    with served("orbit") as port, sync_playwright() as playwright:
+        url = f"http://127.0.0.1:{port}/"
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=list(WEBGL))
         visit(browser, url)  # the first visit starts the browser's own processes
         visits = [visit(browser, url) for _ in range(options.repeats)]
@@ -76,26 +74,6 @@ def visit(browser: Any, url: str) -> dict[str, float]:
     times["answer_s"] = time.perf_counter() - start
     context.close()
     return times
-
-
-@contextmanager
-def served() -> Iterator[str]:
-    """`graticule serve` while the block runs, warm, and where it is."""
-    command = [sys.executable, "-m", "graticule", "serve", "--model", "orbit", "--port", "0", "--no-browser"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    assert process.stderr is not None
-    try:
-        said = ""
-        for line in process.stderr:
-            said += line
-            if found := re.search(r"http://\S+/", line):
-                yield found[0]
-                break
-        else:
-            raise SystemExit(f"the server ended: {said}")
-    finally:
-        process.terminate()
-        process.wait()
 
 
 if __name__ == "__main__":

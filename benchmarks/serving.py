@@ -47,12 +47,18 @@ BATCH = 64
 def served(model: str) -> Iterator[int]:
     """The port of a server, while the block runs."""
     process = subprocess.Popen([*SERVE, model], stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    said = ""
     try:
-        assert process.stderr is not None
         for line in process.stderr:
+            said += line
             if found := re.search(r"http://127\.0\.0\.1:(\d+)/", line):
+                # It logs every request: a pipe that nobody empties would stop it.
+                threading.Thread(target=process.stderr.read, daemon=True).start()
                 yield int(found[1])
                 break
+        else:
+            raise SystemExit(f"the server ended: {said}")
     finally:
         process.terminate()
         process.wait()

@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -185,6 +186,8 @@ def served(*arguments: str | Path) -> Iterator[str]:
         for line in process.stderr:
             said += line
             if found := re.search(r"http://\S+/", line):
+                # It logs every request: a pipe that nobody empties would stop it.
+                threading.Thread(target=process.stderr.read, daemon=True).start()
                 yield found[0]
                 break
         else:

@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -46,13 +47,14 @@ def served(*arguments, log, environment=None):
             for line in process.stderr:
                 said.append(line)
                 if found := re.search(r"http://\S+/", line):
+                    # It logs every request: a pipe that nobody empties would stop it.
+                    threading.Thread(target=process.stderr.read, daemon=True).start()
                     yield SimpleNamespace(url=found[0], process=process)
                     break
             else:
                 pytest.fail(f"the server ended: {''.join(said)}")
         finally:
             process.terminate()
-            process.stderr.close()
             process.wait(30)
 
 
