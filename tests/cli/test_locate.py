@@ -166,6 +166,11 @@ def test_pictures_with_gps_are_left_out_if_that_is_asked_for(locate, folder, gps
     gps_photo(folder / "c.jpg")
     _, _, err = locate(folder, "--output", folder / "out.jsonl", "--skip-located")
     assert "2 answered, 1 left out, they have GPS" in err
+    for format in ("table", "jsonl"):
+        assert (
+            "graticule: 1 left out, they have GPS\n"
+            in locate(folder, "--skip-located", "--format", format)[2]
+        )
     paths = [json.loads(line)["path"] for line in (folder / "out.jsonl").read_text().splitlines()]
     assert paths == [str(folder / "a.png"), str(folder / "b.png")]
     locate(folder, "--output", folder / "out.jsonl")

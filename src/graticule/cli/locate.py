@@ -287,9 +287,9 @@ def locate(
         together=joint,
     )
     if kind == "table":
-        summary = present_table(batch, output, purpose=geolocator.purpose)
+        summary = present_table(batch, output, purpose=geolocator.purpose, skipped=skipped)
     elif output is None:
-        summary = present_stream(batch, kind)
+        summary = present_stream(batch, kind, skipped=skipped)
     else:
         summary = present_batch(
             batch, output, kind, sheet=contact_sheet, skipped=skipped, retry_refused=retry_refused

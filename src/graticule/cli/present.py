@@ -33,8 +33,8 @@ __all__ = ["present_batch", "present_stream", "present_table", "show_table"]
 _FILE_WIDTH: Final = 120
 
 
-def present_table(batch: Batch, output: Path | None, *, purpose: str) -> Summary:
-    """Answer, and show a table for people on the terminal, or write it to a file."""
+def present_table(batch: Batch, output: Path | None, *, purpose: str, skipped: int) -> Summary:
+    """Answer, and show a table for people on the terminal, or write it to a file. See `present_batch`."""
     with progress("Locating", total=len(batch.pictures)) as advance:
         results = [result for _, group in batch.results(progress=advance) for result in group]
     summary = Summary()
@@ -43,14 +43,16 @@ def present_table(batch: Batch, output: Path | None, *, purpose: str) -> Summary
     show_table(*_tables(results, batch, purpose), output=output)
     _say_refusals(summary)
     _say_counts(summary)
+    _say_skipped(skipped)
     return summary
 
 
-def present_stream(batch: Batch, format: str) -> Summary:
-    """Answer to stdout, in a format of `WRITERS`, as answers come."""
+def present_stream(batch: Batch, format: str, *, skipped: int) -> Summary:
+    """Answer to stdout, in a format of `WRITERS`, as answers come. See `present_batch`."""
     summary = Summary()
     WRITERS[format](summary(record for group in batch.groups() for record in group), sys.stdout)
     _say_counts(summary)
+    _say_skipped(skipped)
     return summary
 
 
@@ -178,6 +180,11 @@ def _say_counts(summary: Summary) -> None:
         _say("graticule:", told)
     if summary.refused:
         _say("graticule:", f"{summary.refused} of {summary.pictures} pictures refused")
+
+
+def _say_skipped(skipped: int) -> None:
+    if skipped:
+        _say("graticule:", f"{skipped:,} left out, they have GPS")
 
 
 def _say(who: str, what: str) -> None:
