@@ -9,6 +9,7 @@ import pytest
 from graticule.batch import run
 from graticule.batch.pictures import Listed
 from graticule.batch.run import journal_of, run_batch
+from graticule.earth.regions import parse_region
 from graticule.errors import ConfigError, InputError
 from graticule.lock import locked
 from graticule.store import save_folder
@@ -139,6 +140,15 @@ def test_a_region_in_a_file_counts_by_its_content(batch_of, output, tmp_path):
     region.write_text("{ }")
     with pytest.raises(ConfigError, match="within was"):
         run_batch(batch, output, "jsonl")
+
+
+def test_a_region_made_before_counts_too(batch_of, output):
+    stop(batch_of(10, options={"within": parse_region("100 km around 46,8")}), output, at=9)
+    with pytest.raises(ConfigError, match="within was"):
+        run_batch(batch_of(10, options={"within": parse_region("100 km around 46,9")}), output, "jsonl")
+    batch = batch_of(10, options={"within": parse_region("100 km around 46,8")})
+    run_batch(batch, output, "jsonl")
+    assert batch.locator.asked == [8, 9]
 
 
 def test_what_is_no_journal_is_left_alone(batch_of, output):

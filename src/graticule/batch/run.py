@@ -22,6 +22,7 @@ from graticule.batch.journal import Journal
 from graticule.batch.pictures import Listed, digest_of
 from graticule.batch.records import Gazetteer, records_of
 from graticule.batch.together import Together
+from graticule.earth.regions import Region
 from graticule.errors import ConfigError, InputError
 from graticule.lock import locked
 from graticule.metadata.decisions import decisions_path
@@ -297,6 +298,9 @@ def _plain(value: Any) -> Any:
         return _with_digest(value / "manifest.json")
     if isinstance(value, str) and value.lower().endswith((".geojson", ".json")):
         return _with_digest(Path(value))
+    if isinstance(value, Region):
+        # Two outlines of one name hardly have the same area to the last bit.
+        return [value.name, value.polygon.GetArea()]
     return value
 
 
