@@ -193,12 +193,21 @@ def test_a_density_is_spread_without_loss_and_not_moved():
     assert spread(whole, coarse).sum() == pytest.approx(1)
 
 
-def test_evidence_is_not_counted_twice():
-    """The same answer three times at one place and moment: as if it were once, for the part that is of the outing."""
+def test_what_a_picture_says_does_not_come_back_to_it():
+    """Two that know nothing around one that is sure: they echo it, and it is as sure as it was."""
+    ground = Ground(common_cells([s2.cell_ids([ALPS[0]], [ALPS[1]], level=6)]))
+    own = ground.even * np.where(ground.area_km2 == ground.area_km2.min(), 1e4, 1.0)
+    own /= own.sum()
+    three = fused_masses(ground, [ground.even, own, ground.even], [0.0, 0.1, 0.2], [None] * 3)
+    [alone] = fused_masses(ground, [own], [0.0], [None])
+    np.testing.assert_allclose(alone, own)
+    np.testing.assert_allclose(three[1].max(), own.max(), rtol=0.3)
+    assert three[0].max() > 3 * ground.even[own.argmax()], "the others heard it"
+
+
+def test_pictures_that_know_nothing_teach_nothing():
     ground = Ground(common_cells([s2.cell_ids([ALPS[0]], [ALPS[1]], level=6)]))
     even = ground.even
-    [alone] = fused_masses(ground, [even], [0.0], [None])
-    np.testing.assert_allclose(alone, even)
     flat = fused_masses(ground, [even] * 3, [0.0, 0.1, 0.2], [None] * 3)
     for mass in flat:
         assert np.abs(mass - even).max() < 0.1 * even.max(), "three pictures that know nothing know nothing"

@@ -26,7 +26,10 @@ _SHIFT: Final = np.uint64(12)
 
 
 def needed_cells(density: Density, *, most: int = _CELLS) -> NDArray[np.uint64]:
-    """The likeliest cells of a density of one row, at most so many, which another partition has to keep apart."""
+    """The likeliest cells of a density of one row, at most so many, which another partition has to keep apart.
+
+    And those around the first few of them, which come to some eighty more.
+    """
     order = density.likeliest(min(most, _CELLS))[0]
     mass = density.mass[0][order] / density.total[0]
     cells = density.cells[0][order[(mass.cumsum() - mass < _SHARE) & (mass > 0)]]
