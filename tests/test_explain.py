@@ -16,7 +16,7 @@ from graticule.earth.places.compass import compass
 from graticule.errors import InputError
 from graticule.explain import explain, words
 from graticule.explain.naming import name_of
-from graticule.explain.parts import parts_of
+from graticule.explain.parts import name_cell, parts_of
 from graticule.explain.pieces import connected
 from graticule.prediction import Candidate, Neighbour, NotSure, Prediction
 
@@ -194,6 +194,13 @@ def test_the_sea_around_an_island_is_not_called_after_what_lies_on_the_island(pl
     found = places.at(*ring.T, towns=False)
     told = name_of(ring, np.full(24, 1 / 24), found, places)
     assert re.fullmatch(r"the sea, \d+ km from .*", told)
+
+
+def test_a_face_of_the_cube_is_called_after_no_single_country(places):
+    """Of face 0, which is Africa and the sea around, no country holds a tenth."""
+    told = name_cell(1 << 60, places)
+    assert told.startswith("lands of Africa")
+    assert "Congo" not in told
 
 
 def test_what_a_map_is_told(places):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from graticule.earth.distance import latlon_from_vectors, unit_vectors
 from graticule.earth.places import Place, Places
 from graticule.earth.places.compass import compass
+from graticule.earth.places.countries import all_countries
 from graticule.earth.places.place import listed
 
 __all__ = ["name_of"]
@@ -21,6 +22,8 @@ _ALL: Final = 0.85
 _SAID: Final = 0.15
 """The share of the land that is worth a country's name."""
 _MOST_NAMES: Final = 3
+_MANY: Final = 1 / 3
+"""Countries that hold less of the land together do not stand for it: it is called after continents."""
 _SEA: Final = 1 / 3
 """The share at sea that is worth saying."""
 
@@ -50,12 +53,27 @@ def name_of(
         return _sea(lat_lon, weights, found, places)
     lands = sorted(held, key=lambda land: -held[land])[:_MOST_NAMES]
     lands = [lands[0], *(land for land in lands[1:] if held[land] >= _SAID * on_land)]
-    said = [_part(land, rows[land], lat_lon, weights, found, places.language) for land in lands]
-    if sum(held[land] for land in lands) < _ALL * on_land:
-        said.append("other lands near by")
+    named = sum(held[land] for land in lands)
+    if named < _MANY * on_land:
+        said = [f"lands of {listed(_continents(held))}"]
+    else:
+        said = [_part(land, rows[land], lat_lon, weights, found, places.language) for land in lands]
+        if named < _ALL * on_land:
+            said.append("other lands near by")
     if sea > _SEA * total:
         said.append("the sea near by")
     return listed(tuple(said))
+
+
+def _continents(held: Mapping[_Land, float]) -> tuple[str, ...]:
+    """Where most of many lands lie; what is disputed has no say."""
+    of = {country.code: country.continent for country in all_countries() if country.code}
+    shares: dict[str, float] = defaultdict(float)
+    for (code, _, _), share in held.items():
+        if code in of:
+            shares[of[code]] += share
+    first, *others = sorted(shares, key=lambda continent: -shares[continent])
+    return (first, *(one for one in others if shares[one] >= _SAID * sum(shares.values())))
 
 
 def _part(
