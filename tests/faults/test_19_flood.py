@@ -3,7 +3,7 @@
 import asyncio
 import http.client
 import json
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, nullcontext
 
 import httpx
@@ -97,7 +97,7 @@ def check_crowd(server, status):
     with ThreadPoolExecutor(10 * AT_ONCE) as pool:
         sent = [pool.submit(post, server.url, ONE) for _ in range(10 * AT_ONCE)]
         while sum(one.done() for one in sent) + queued.get() < len(sent):
-            pass
+            wait(sent, timeout=0.01)
         turned = [one.result() for one in sent if one.done()]
         server.stand_in.gate.set()
         answered = [one.result().status_code for one in sent if one.result() not in turned]
