@@ -137,7 +137,7 @@ def _read(source: str) -> tuple[Any, Any]:
     parts = []
     for file in shards or [path]:
         try:
-            held = dict(np.load(file)) if file.suffix == ".npz" else load_file(file)
+            held = dict(np.load(file, allow_pickle=False)) if file.suffix == ".npz" else load_file(file)
         except (OSError, EOFError, SafetensorError, ValueError, zipfile.BadZipFile) as error:
             raise InputError(f"{file}: can't be read ({error}); give a .safetensors or .npz file") from error
         missing = [name for name in ("features", "lat_lon") if name not in held]
