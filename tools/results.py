@@ -27,6 +27,9 @@ SECTIONS: list[tuple[str, str, Callable[[], list[str]]]] = [
     ("docs/index-at-size.md", "index", cost.index),
     ("docs/extract.md", "extract", cost.extraction),
     ("docs/reproducing.md", "training", cost.training),
+    ("docs/service.md", "serving", cost.serving),
+    ("docs/map.md", "page", cost.page),
+    ("docs/places.md", "places", cost.places),
 ]
 """Document, marker, and what stands between `<!-- marker -->` and `<!-- /marker -->`."""
 

@@ -5,7 +5,18 @@ from __future__ import annotations
 from graticule.evaluation.markdown import figure
 from sections.tables import load, table
 
-__all__ = ["extraction", "index", "pace", "precision", "road", "training", "variogram_costs"]
+__all__ = [
+    "extraction",
+    "index",
+    "pace",
+    "page",
+    "places",
+    "precision",
+    "road",
+    "serving",
+    "training",
+    "variogram_costs",
+]
 
 
 def road() -> list[str]:
@@ -287,3 +298,62 @@ def _searching() -> list[list[str]]:
             "`python benchmarks/variogram.py`",
         ],
     ]
+
+
+def serving() -> list[str]:
+    """The service beside the library called directly."""
+    report = load("serving")
+    rows = [
+        [
+            what,
+            f"{run['library_pictures_s']:.0f}",
+            f"{run['service_pictures_s']:.0f}",
+            f"{run['service_of_library']:.2f}",
+            f"{run['latency_p50_ms']:.0f}",
+            f"{run['latency_p99_ms']:.0f}",
+        ]
+        for what, run in (
+            ("estimates, as `graticule locate` writes them", report["estimate"]),
+            ("answers with places and words", report["answer"]),
+        )
+    ]
+    return [
+        f"{report['pictures']:,} Orbit pictures from {report['clients']} clients at once, which share the processors with the",
+        f"service ({report['machine']}). The aim is 0.8 of the library:",
+        "",
+        *table(["what", "library, pictures/s", "service", "of the library", "p50, ms", "p99, ms"], rows),
+    ]
+
+
+def places() -> list[str]:
+    """What names take."""
+    report = load("places")
+    seconds = report["median_processor_seconds"]
+    ours = seconds["graticule"]
+    told = [
+        f"{report['points']:,} points anywhere on Earth: {ours:.2f} s of processor time (the aim is 2 s); the first "
+        f"answer from cold {report['seconds_to_first_answer']:.2f} s."
+    ]
+    if "reverse_geocode" in seconds:
+        told.append(
+            f"The package reverse_geocode {report['versions']['reverse_geocode']}, which knows the nearest town only, "
+            f"takes {seconds['reverse_geocode']:.2f} s; of points on land it puts "
+            f"{100 * report['same_country_on_land']:.1f} % in the country whose polygon holds them."
+        )
+    return told
+
+
+def page() -> list[str]:
+    """How soon the map can be used."""
+    report = load("map")
+    rows = [
+        [what, f"{report[name]:.2f}"]
+        for what, name in (
+            ("first paint", "first_paint_s"),
+            ("the page says what it is and takes pictures", "panel_ready_s"),
+            ("the globe is drawn", "globe_drawn_s"),
+            ("from a picture to its answer", "answer_s"),
+        )
+        if name in report
+    ]
+    return [f"{report['browser']}, {report['cores']} processors:", "", *table(["what", "s"], rows)]
