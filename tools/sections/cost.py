@@ -318,8 +318,8 @@ def serving() -> list[str]:
         )
     ]
     return [
-        f"{report['pictures']:,} Orbit pictures from {report['clients']} clients at once, which share the processors with the",
-        f"service ({report['machine']}). The aim is 0.8 of the library:",
+        f"{report['pictures']:,} Orbit pictures from {report['clients']} clients at once, which share the processors",
+        f"with the service ({report['machine']}). The aim is 0.8 of the library:",
         "",
         *table(["what", "library, pictures/s", "service", "of the library", "p50, ms", "p99, ms"], rows),
     ]
