@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "src" / "graticule"
 
 ROAD = ("encoders", "alignment", "retrieval", "tokens", "decoding")
 GROUND = {"earth", "images"}
-PLUMBING = {"config", "registry", "store"}
+PLUMBING = {"config", "registry", "store", "restoring"}
 PICTURES_OF_ANSWERS = {"output", "maps", "figures"}
 EVERYWHERE = {"errors", "prediction"} | PLUMBING
 

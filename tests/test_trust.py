@@ -47,7 +47,6 @@ NETWORK = {
 SPEAKS = {
     "pull": "fetches models, when `graticule models pull` is asked for",
     "decoding/judge": "asks the server that --judge names",
-    "images/remote.py": "fetches pictures by URL, when --allow-urls is given",
     "serving": "listens",
     "cli/serve.py": "starts what listens",
 }

@@ -18,11 +18,12 @@ from graticule.earth.cells import TokenScheme
 from graticule.encoders.contract import ImageEncoder, encoder_digest
 from graticule.errors import ConfigError, ModelFormatError
 from graticule.registry import ALIGNMENTS, ENCODERS, INDEXES
+from graticule.restoring import restored
 from graticule.retrieval.exact import ExactIndexConfig
 from graticule.retrieval.folder import VECTORS, IndexConfig, index_config, open_gallery, save_gallery
 from graticule.retrieval.gallery import Gallery
 from graticule.retrieval.thumbnails import Thumbnails
-from graticule.store import ModelFolder, Packing, laid_out, restored, save_folder
+from graticule.store import ModelFolder, Packing, save_folder
 from graticule.tokens.assembly import end_to_end, neighbours_of, picture_vectors
 from graticule.tokens.contract import CellModel
 from graticule.tokens.gallery import GalleryCellModel, GalleryCellModelConfig
@@ -284,10 +285,10 @@ class Model:
             raise ModelFormatError(f"{folder.path / 'config.json'}: {error}") from error
         return cls(
             config=config.model_copy(update={"encoder_digest": _encoder_digest(folder, config)}),
-            encoder=restored(laid_out(ENCODERS, config.encoder), folder, "encoder"),
-            alignment=restored(laid_out(ALIGNMENTS, config.alignment), folder, "alignment"),
+            encoder=restored(ENCODERS.find(config.encoder.kind), config.encoder, folder, "encoder"),
+            alignment=restored(ALIGNMENTS.find(config.alignment.kind), config.alignment, folder, "alignment"),
             gallery=_gallery(folder, config),
-            geotoken=restored(GeoToken(config.geotoken), folder, "geotoken") if config.geotoken else None,
+            geotoken=restored(GeoToken, config.geotoken, folder, "geotoken") if config.geotoken else None,
             calibration=_read(folder, CALIBRATION, Calibration.from_json),
             fusion=_read(folder, FUSION, Fusion.from_json),
             thumbnails=_thumbnails(folder, config),

@@ -25,21 +25,19 @@ from typing import Any, Literal, TypeVar
 
 import torch
 from safetensors.torch import save, save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from graticule.errors import InputError, ModelFormatError, ModelNotFoundError
-from graticule.registry import OFFERS, Registry
+from graticule.registry import OFFERS
 
 __all__ = [
     "ModelFolder",
     "add_texts",
     "default_model",
     "installed_models",
-    "laid_out",
     "make_folder",
     "models_folder",
     "pack",
-    "restored",
     "save_folder",
     "save_tensors",
     "shipped_models",
@@ -283,34 +281,6 @@ def save_folder(
         write_whole(path / name, data)
         digests[name] = hashlib.sha256(data).hexdigest()
     write_manifest(path, digests)
-
-
-def laid_out(registry: Registry, settings: Any) -> Any:
-    """A part for stored weights. Drawing random ones for a large encoder takes longer than reading its own.
-
-    For small ones it does not, and the meta device would bring a second of imports.
-    """
-    if not getattr(registry.find(settings.kind), "large", False):
-        return registry.build(settings)
-    with torch.device("meta"):
-        return registry.build(settings)
-
-
-def restored(part: Part, folder: ModelFolder, name: str) -> Part:
-    """A part with the weights stored under that name; what is no network stays as it is.
-
-    Raises:
-        ModelFormatError: they are damaged, or of another design than the part's.
-    """
-    if isinstance(part, nn.Module):
-        try:
-            # Assigned, not copied: a large encoder's weights are held once.
-            part.load_state_dict(folder.tensors(f"{name}.safetensors"), assign=True)
-        except RuntimeError as error:
-            raise ModelFormatError(
-                f"{folder.path}: {name}.safetensors is of another design than config.json ({error})."
-            ) from error
-    return part
 
 
 def add_texts(path: Path, texts: Mapping[str, str]) -> None:

@@ -2,16 +2,17 @@
 
 import json
 import shutil
+from contextlib import nullcontext
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from faults.fault import Fault
-from faults.folders import copy_of, refused, resigned
+from faults.folders import copy_of, forget_encoder, refused, resigned
 from faults.small import small_model
 from golden.orbit_features import FILE, orbit_features
-from graticule import locator, store
+from graticule import locator, restoring, store
 from graticule import model as model_module
 
 FAULT = Fault(
@@ -20,6 +21,17 @@ FAULT = Fault(
     defence="a manifest of digests; a digest over the encoder's settings and weights in config.json; shapes that fit; "
     "golden embeddings of the shipped model (store.py, model.py)",
 )
+ABSURD = [
+    # A network that would fill the memory, or take an hour to make.
+    ("encoder", "widths", [200_000, 200_000]),
+    ("encoder", "depths", [1, 20_000]),
+    ("encoder", "widths", []),
+    ("encoder", "squeeze", -1),
+    ("geotoken", "levels", [0, 20]),
+    ("geotoken", "levels", [2, 0]),
+    ("geotoken", "neighbours", 10**8),
+    ("geotoken", "encoder_layers", 20_000),
+]
 PARTS = ("encoder", "alignment", "geotoken", "gallery-00000")
 SETTINGS = [
     # The same weights, read otherwise: nothing but the digest can tell.
@@ -70,6 +82,18 @@ def check_settings(folder, picture, tmp_path, capsys):
     return len(SETTINGS)
 
 
+def check_absurd(folder, picture, tmp_path, capsys):
+    """Settings that no network of these weights has are refused before there is one. Gives how many were tried."""
+    for part, field, value in ABSURD:
+        forged = copy_of(folder, tmp_path / "forged")
+        forget_encoder(forged)
+        config = json.loads((forged / "config.json").read_text())
+        config[part][field] = value
+        resigned(forged, "config.json", json.dumps(config).encode())
+        refused(capsys, f"of which no {part} can be made", "locate", picture, "--model", forged)
+    return len(ABSURD)
+
+
 def check_golden():
     """The shipped model makes of pictures what it made of them when it was judged."""
     found, golden = orbit_features(), load_file(FILE)
@@ -96,6 +120,12 @@ def test_other_settings_are_refused_under_a_true_manifest(
     record_property("inputs", check_settings(small_folder, picture, tmp_path, capsys))
 
 
+def test_settings_that_describe_another_size_are_refused(
+    small_folder, picture, tmp_path, capsys, record_property
+):
+    record_property("inputs", check_absurd(small_folder, picture, tmp_path, capsys))
+
+
 def test_the_shipped_model_sees_what_it_saw(record_property):
     record_property("inputs", check_golden())
 
@@ -117,6 +147,15 @@ def test_without_the_defence_another_encoder_answers(
         if check == "encoder":
             check_encoder(small_folder, other_folder, picture, tmp_path, capsys)
         check_settings(small_folder, picture, tmp_path, capsys)
+
+
+def test_without_the_defence_a_network_of_any_size_is_made(
+    small_folder, picture, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(restoring, "_at_most", lambda count: nullcontext())
+    monkeypatch.setitem(globals(), "ABSURD", [("encoder", "widths", [8, 2000])])
+    with pytest.raises(AssertionError):
+        check_absurd(small_folder, picture, tmp_path, capsys)
 
 
 def test_without_the_defence_other_pixels_pass(monkeypatch):

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import cast
 
 import torch
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -25,7 +25,7 @@ class LocationEncoderConfig(BaseModel):
 
     sigmas: tuple[float, ...] = (1.0, 8.0, 40.0)
     """Standard deviation of each branch's frequencies, in cycles per Earth radius."""
-    frequencies: int = 256
+    frequencies: int = Field(default=256, ge=1, le=1_000_000)
     hidden: int = 512
     layers: int = 2
     """Hidden layers of each branch."""

@@ -36,8 +36,8 @@ class OrbitEncoderConfig(BaseModel):
     """Channels a position of the last map keeps before the positions are read together."""
     width: int = 512
     """Length of a feature vector."""
-    turns: int = 4
-    """Quarter turns averaged at inference: 1, 2 or 4."""
+    turns: Literal[1, 2, 4] = 4
+    """Quarter turns averaged at inference."""
 
 
 class OrbitEncoder(nn.Module):

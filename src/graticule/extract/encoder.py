@@ -11,7 +11,8 @@ from typing import Any
 from graticule.encoders.contract import ImageEncoder, encoder_digest
 from graticule.errors import ModelFormatError, ModelNotFoundError
 from graticule.registry import ENCODERS
-from graticule.store import ModelFolder, laid_out, restored
+from graticule.restoring import restored
+from graticule.store import ModelFolder
 
 __all__ = ["StoredEncoder", "find_encoder"]
 
@@ -74,7 +75,7 @@ def find_encoder(name_or_folder: str) -> StoredEncoder:
 
 
 def _opened(model: ModelFolder, settings: Any) -> Any:
-    encoder = restored(laid_out(ENCODERS, settings), model, "encoder")
+    encoder = restored(ENCODERS.find(settings.kind), settings, model, "encoder")
     return encoder.eval().requires_grad_(requires_grad=False)
 
 
