@@ -51,8 +51,9 @@ def test_answers_are_the_same(geolocator, pictures, record_property):
 
 def test_samples_are_the_same(geolocator, pictures):
     drawn = Sampling(count=8, seed=3)
+    pictures = pictures[:5]
     together = list(geolocator.locate(pictures, decode=drawn))
-    for size in (1, 5):
+    for size in (1, 3):
         for found, expected in zip(
             geolocator.locate(pictures, decode=drawn, batch_size=size), together, strict=True
         ):
