@@ -47,7 +47,7 @@ export function styleOf(theme: Theme): StyleSpecification {
     sky: { "sky-color": sky, "horizon-color": sky, "atmosphere-blend": ["interpolate", ["linear"], ["zoom"], 0, 0.35, 5, 0] },
     light: { anchor: "viewport", position: [1.5, 0, 0] },
     sources: {
-      world: { type: "geojson", data: new URL(world, location.href).href, attribution: "Outlines: Natural Earth" },
+      world: { type: "geojson", data: new URL(world, location.href).href, attribution: "Outlines: Natural Earth. Towns: GeoNames" },
       graticule: { type: "geojson", data: graticule(15) },
       ...Object.fromEntries(live),
     },
