@@ -113,3 +113,12 @@ def views_folder(mosaic_file, tmp_path_factory):
 def _look_at(mosaic_file, patch):
     for module in ("training.orbit", "evaluation.report"):
         patch.setattr(f"graticule.{module}.training_mosaic_path", lambda: mosaic_file)
+
+
+@pytest.fixture(scope="module")
+def ray():
+    """A Ray cluster of two workers on this machine."""
+    from ray_cluster import small_cluster
+
+    with small_cluster() as ray:
+        yield ray

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from extract.test_ray import dying_once, ray  # noqa: F401
 from faults.fault import Fault
 from graticule.extract import cluster
 from graticule.extract.run import extract
 from killing import told_by
+from ray_cluster import dying_once
 
 FAULT = Fault(
     number=7,
