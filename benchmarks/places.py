@@ -14,7 +14,6 @@ import argparse
 import json
 import os
 import platform
-import statistics
 import time
 from collections.abc import Callable
 from importlib.metadata import version
@@ -26,6 +25,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from cells import median_seconds
 from graticule.earth.places import Places
 
 PEER = "reverse_geocode"
@@ -84,16 +84,6 @@ def agreement(places: Places, lat: NDArray[np.float64], lon: NDArray[np.float64]
     ours = [place.country if place.coast_km is None else None for place in places.at(lat, lon)]
     same = [one == other for one, other in zip(ours, theirs, strict=True) if one is not None]
     return sum(same) / len(same)
-
-
-def median_seconds(run: Callable[[], object], repeats: int) -> float:
-    """Median processor time of a run, after one that is not counted: it reads files and builds trees."""
-    times: list[float] = []
-    for _ in range(1 + repeats):
-        start = time.process_time()
-        run()
-        times.append(time.process_time() - start)
-    return statistics.median(times[1:])
 
 
 def show(report: dict[str, object]) -> None:

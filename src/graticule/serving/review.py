@@ -15,6 +15,7 @@ from typing import Any
 
 from graticule.errors import InputError, TableError
 from graticule.lock import locked
+from graticule.metadata.decisions import decisions_path
 from graticule.output import atomic_text
 
 __all__ = ["Batch"]
@@ -37,7 +38,7 @@ class Batch:
         self.name = results.name
         self.results = [_result(line, place) for line, place in _lines(_read(results), results)]
         self._folder = folder or Path()
-        self._journal = results.with_name(f"{results.stem}.review.jsonl")
+        self._journal = decisions_path(results)
         self._decided: dict[int, dict[str, Any] | None] = {
             index: result.pop("review", None) for index, result in enumerate(self.results)
         }
