@@ -45,6 +45,7 @@ NETWORK = {
     *("huggingface_hub", "websockets", "asyncio", "telnetlib", "xmlrpc"),
 }
 SPEAKS = {
+    "images/remote.py": "fetches a picture from an address, when `graticule locate --allow-urls` is asked for",
     "pull": "fetches models, when `graticule models pull` is asked for",
     "decoding/judge": "asks the server that --judge names",
     "serving": "listens",

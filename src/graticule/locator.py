@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,7 +26,8 @@ from graticule.earth.density import HALF_WAY_ROUND_KM, Density
 from graticule.earth.regions import Region, parse_region
 from graticule.encoders.contract import ImageEncoder
 from graticule.errors import ConfigError, ModelFormatError, PictureError
-from graticule.images.batches import Decoded, prepared, read_batches, walk
+from graticule.images.address import Picture
+from graticule.images.batches import Decoded, Pictures, prepared, read_batches, walk
 from graticule.images.open import MAX_PIXELS, open_picture
 from graticule.model import Model
 from graticule.precision import Precision, in_precision
@@ -134,7 +135,7 @@ class Geolocator:
 
     def locate(
         self,
-        pictures: Path | str | Iterable[Path | str],
+        pictures: Pictures,
         *,
         decode: Decode | Sampling = "beam",
         select: str | None = None,
@@ -151,7 +152,7 @@ class Geolocator:
         """Estimate where pictures were taken.
 
         Args:
-            pictures: a file or folder, or several; folders are walked.
+            pictures: a file or folder, or several; folders are walked. An `Address` is fetched, a text never is.
             decode: how cells are searched; `Sampling` draws the candidates that a selector chooses among.
             select: the selector that chooses the estimate among candidates, by its name in `registry.SELECTORS`. If not
                 said, the place of least expected loss under all of the probability is the estimate; of samples, the
@@ -238,7 +239,7 @@ class Geolocator:
 
     def densities(
         self,
-        pictures: Path | str | Iterable[Path | str],
+        pictures: Pictures,
         *,
         within: Region | str | Sequence[str] | None = None,
         batch_size: int = 64,
@@ -276,7 +277,7 @@ class Geolocator:
         region = within if isinstance(within, Region) else parse_region(within)
         return CellMask(self.model.cell_model.scheme, region)
 
-    def _batches(self, paths: Sequence[Path], batch_size: int) -> Iterator[list[Decoded]]:
+    def _batches(self, paths: Sequence[Picture], batch_size: int) -> Iterator[list[Decoded]]:
         prepare = getattr(self._encoder, "prepare", None)
         return read_batches(paths, self._encoder.size, batch_size=batch_size, prepare=prepare)
 

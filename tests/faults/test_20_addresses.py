@@ -86,7 +86,7 @@ def check_command(model, picture, capsys, monkeypatch):
     assert not looked_up
     for path, message in zip(bad, messages, strict=True):
         assert message.startswith(f"{path}: ")
-        assert "Graticule fetches no pictures" in message
+        assert "none is fetched unasked" in message
     return len(given)
 
 

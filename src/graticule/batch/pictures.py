@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from graticule.images.address import Address, Picture
 from graticule.images.exif import read_exif
 
 __all__ = ["Listed", "digest_of", "listed", "without_gps"]
@@ -19,9 +20,9 @@ __all__ = ["Listed", "digest_of", "listed", "without_gps"]
 class Listed:
     """A picture, and its file as it was when the batch began."""
 
-    path: Path
+    path: Picture
     bytes: int | None
-    """None, with `modified`, if there is no such file."""
+    """None, with `modified`, if there is no such file, and of an address."""
     modified: float | None
     """Seconds since 1970."""
 
@@ -30,8 +31,8 @@ class Listed:
         return None if self.bytes is None else {"bytes": self.bytes, "modified": self.modified}
 
 
-def listed(paths: Iterable[Path]) -> list[Listed]:
-    """The pictures at some paths, in the same order."""
+def listed(paths: Iterable[Picture]) -> list[Listed]:
+    """The pictures at some paths and addresses, in the same order."""
     return [_listed(path) for path in paths]
 
 
@@ -63,7 +64,9 @@ def without_gps(
     return left
 
 
-def _listed(path: Path) -> Listed:
+def _listed(path: Picture) -> Listed:
+    if isinstance(path, Address):
+        return Listed(path, None, None)
     try:
         status = path.stat()
     except (OSError, ValueError):  # ValueError: a null byte in it; reading it says what is wrong

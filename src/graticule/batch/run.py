@@ -230,7 +230,7 @@ def _check_disk(group: Sequence[Record], pictures: Sequence[Listed]) -> None:
     """
     if not all("error" in record for record in group):
         return
-    were_there = [picture.path for picture in pictures[: len(group)] if picture.bytes is not None]
+    were_there = [str(picture.path) for picture in pictures[: len(group)] if picture.bytes is not None]
     if len(were_there) > 1 and not any(os.path.exists(path) for path in were_there):  # noqa: PTH110
         raise InputError(
             f"{were_there[0]} and the {len(were_there) - 1} pictures after it are gone. What is done is kept: "

@@ -17,7 +17,8 @@ OUTINGS = "Pictures taken together"
 
 
 def locate(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Pictures, or folders of pictures.")],
+    # As typed: a Path would join the slashes of an address.
+    paths: Annotated[list[str], typer.Argument(metavar="PATH", help="Pictures, or folders of pictures.")],
     *,
     model: Annotated[
         str | None,
@@ -167,6 +168,14 @@ def locate(
             rich_help_panel=BATCH,
         ),
     ] = True,
+    allow_urls: Annotated[
+        bool,
+        typer.Option(
+            "--allow-urls",
+            help="Fetch a PATH that begins with http:// or https://. Its server learns who looks, and at what.",
+            rich_help_panel=BATCH,
+        ),
+    ] = False,
     skip_located: Annotated[
         bool,
         typer.Option("--skip-located", help="Leave out pictures that have GPS.", rich_help_panel=BATCH),
@@ -231,6 +240,7 @@ def locate(
     from graticule.decoding.sample import Sampling
     from graticule.earth.places import Places
     from graticule.fusing.track import read_gpx
+    from graticule.images.address import addressed, files_only, what_hosts_learn
     from graticule.images.batches import walk
     from graticule.locator import Geolocator
     from graticule.store import default_model
@@ -240,25 +250,30 @@ def locate(
     if together_s < 0:
         raise typer.BadParameter(f"--together {together}: no time between two pictures is below 0")
     way = None if track is None else read_gpx(track)
+    pictures = walk(addressed(paths) if allow_urls else paths, recursive=recursive)
+    if skip_located or fusing or judge is not None:
+        files = files_only(pictures, "--skip-located, --together, --track and --judge want files")
     model = model or default_model()
     geolocator = Geolocator.load(model, precision=precision)
     asked = None
     if judge is not None and judge_model is not None:
         asked = JudgeConfig(url=judge, model=judge_model, mode=judge_mode, api_key_env=judge_key)
         typer.echo(f"graticule: {what_leaves(asked)}", err=True)
+    if (told := what_hosts_learn(pictures)) is not None:
+        typer.echo(f"graticule: {told}", err=True)
     drawn = Sampling(count=samples, temperature=temperature, top_p=top_p, distinct=distinct, seed=seed)
-    pictures = walk(paths, recursive=recursive)
     skipped = 0
     if skip_located:
-        with progress("Reading GPS", total=len(pictures)) as advance:
-            asked_about = without_gps(pictures, progress=advance)
-        pictures, skipped = asked_about, len(pictures) - len(asked_about)
+        with progress("Reading GPS", total=len(files)) as advance:
+            files = without_gps(files, progress=advance)
+        pictures, skipped = [*files], len(pictures) - len(files)
     joint = None
     if fusing:
-        with progress("Reading times", total=len(pictures)) as advance:
-            pictures, seconds = in_time_order(
-                pictures, clock_offset=offset, zone_needed=way is not None, progress=advance
+        with progress("Reading times", total=len(files)) as advance:
+            files, seconds = in_time_order(
+                files, clock_offset=offset, zone_needed=way is not None, progress=advance
             )
+        pictures = [*files]
         joint = Together(seconds, together_s, way, min_confidence, radius)
     batch = Batch(
         geolocator,

@@ -20,6 +20,7 @@ from graticule.earth.notation import format_km
 from graticule.errors import PictureError
 from graticule.figures.error_map import CLASSES_KM, error_map
 from graticule.figures.page import page, thumbnail
+from graticule.images.address import is_address
 from graticule.images.open import open_picture
 from graticule.output import atomic_text
 from graticule.output.record import Record, estimate_words, place_words, reason
@@ -137,6 +138,8 @@ def _card(record: Record) -> str:
 def _picture(record: Record) -> str:
     """A small copy inside the page, or words where there is none to be had."""
     if "error" not in record:
+        if is_address(record["path"]):
+            return '<div class="gone">was fetched, and is not kept</div>'
         try:
             return thumbnail(open_picture(Path(record["path"]), shortest=_SHORTEST).convert("RGB"))
         except (PictureError, OSError):

@@ -15,30 +15,38 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from graticule.errors import PictureError
+from graticule.images.address import Address, Picture
 from graticule.images.open import MAX_PIXELS, open_picture, square_pixels
 
-__all__ = ["SUFFIXES", "Decoded", "decode_batches", "prepared", "read_batches", "walk"]
+__all__ = ["SUFFIXES", "Decoded", "Pictures", "decode_batches", "prepared", "read_batches", "walk"]
 
 Item = TypeVar("Item")
 
 SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".gif", ".bmp"})
 """What counts as a picture when a folder is walked. A file named outright is always tried."""
 
-Decoded: TypeAlias = tuple[Path, NDArray[np.uint8] | PictureError]
-"""A picture's path with its pixels (3, size, size), or with why there are none."""
+Decoded: TypeAlias = tuple[Picture, NDArray[np.uint8] | PictureError]
+"""A picture with its pixels (3, size, size), or with why there are none."""
+
+Pictures: TypeAlias = Path | str | Address | Iterable[Path | str | Address]
+"""A file, folder or address, or several. A plain text is always a path: nothing is fetched by surprise."""
 
 
-def walk(paths: Path | str | Iterable[Path | str], *, recursive: bool = True) -> list[Path]:
-    """The picture files that `paths` stand for, in the order given, folders sorted within.
+def walk(paths: Pictures, *, recursive: bool = True) -> list[Picture]:
+    """The pictures that `paths` stand for, in the order given, folders sorted within.
 
     Folders are walked to the bottom, or, if `recursive` is false, no further than their own pictures. Names that
     begin with a dot are passed over, links to folders are not followed. What does not exist, and a folder without a
     picture, stay in the list: opening them says what is wrong, and nothing the user named vanishes without a word.
     """
-    if isinstance(paths, str | Path):
+    if isinstance(paths, str | Path | Address):
         paths = [paths]
-    found: list[Path] = []
-    for path in map(Path, paths):
+    found: list[Picture] = []
+    for given in paths:
+        if isinstance(given, Address):
+            found.append(given)
+            continue
+        path = Path(given)
         # os.path.isdir says False where Path.is_dir raises: names too long, folders not to be entered.
         inside = _pictures_below(path, recursive) if os.path.isdir(path) else []  # noqa: PTH112
         found.extend(inside or [path])
@@ -46,7 +54,7 @@ def walk(paths: Path | str | Iterable[Path | str], *, recursive: bool = True) ->
 
 
 def read_batches(
-    paths: Sequence[Path | str],
+    paths: Sequence[Picture | str],
     size: int,
     *,
     batch_size: int = 64,
@@ -54,12 +62,12 @@ def read_batches(
     max_pixels: int = MAX_PIXELS,
     prepare: Callable[[Image.Image], NDArray[np.uint8]] | None = None,
 ) -> Iterator[list[Decoded]]:
-    """Decode picture files in threads, and yield them in the order of `paths`.
+    """Decode picture files in threads, and yield them in the order of `paths`. Addresses are fetched there too.
 
     While one batch is being used the next is decoded; more than two are never held.
 
     Args:
-        paths: Files, as `walk` gives them.
+        paths: As `walk` gives them.
         size: Side of the square, in pixels.
         batch_size: Pictures a batch; the last may be shorter.
         workers: Threads; as many as there are cores, at most 8, if not given.
@@ -70,13 +78,13 @@ def read_batches(
         Lists of (path, pixels (3, size, size) uint8), or (path, `PictureError`) for a refused one.
     """
 
-    def open_file(path: Path, shortest: int | None) -> Image.Image:
-        return open_picture(path, max_pixels=max_pixels, shortest=shortest)
+    def open_one(picture: Picture, shortest: int | None) -> Image.Image:
+        source = _fetched(picture) if isinstance(picture, Address) else picture
+        return open_picture(source, name=str(picture), max_pixels=max_pixels, shortest=shortest)
 
-    files = [Path(path) for path in paths]
     return decode_batches(
-        files,
-        open_file,
+        [Path(path) if isinstance(path, str) else path for path in paths],
+        open_one,
         size,
         batch_size=batch_size,
         ahead=2 * batch_size,
@@ -150,6 +158,13 @@ def prepared(
         return prepare(open_image(None))
     # Twice the size keeps the resize, not the JPEG decoder, in charge of how the pixels look.
     return square_pixels(open_image(2 * size), size)
+
+
+def _fetched(address: Address) -> bytes:
+    # What opens sockets is not even imported unless there is an address.
+    from graticule.images.remote import fetch
+
+    return fetch(address)
 
 
 def _pictures_below(folder: Path, recursive: bool) -> list[Path]:

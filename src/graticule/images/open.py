@@ -219,7 +219,10 @@ def system_message(name: str, error: OSError | ValueError) -> str:
     """Why a file can't be read, and what to do, in one sentence."""
     if isinstance(error, FileNotFoundError):
         if _ADDRESS.match(name):
-            return f"{name}: an address on a network. Graticule fetches no pictures: download it first."
+            return (
+                f"{name}: an address on a network, and none is fetched unasked. Download the picture first, or allow "
+                "http and https with --allow-urls (from Python, give an Address)."
+            )
         return f"{name}: no such file or folder. Check the path."
     if isinstance(error, PermissionError):
         return f"{name}: no permission to read it. Check the file's rights."
