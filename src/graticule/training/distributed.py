@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from importlib import import_module
 from itertools import pairwise
 from typing import Any, Final, Literal, TypeAlias, TypeVar, cast
 
@@ -112,6 +113,10 @@ def join_processes(device: Device = "cpu", *, timeout_s: float = _TIMEOUT_S) -> 
     if where.type == "cuda":
         torch.cuda.set_device(where)
     backend = "gloo" if where.type == "cpu" else "cpu:gloo,cuda:nccl"
+    # Its functions keep the group of the moment they are imported, as optimizers do at their first step, as defaults.
+    # The group would then outlive its end below, and a thread of gloo that lets go of its last message after Python
+    # has gone aborts the process.
+    import_module("torch.distributed.nn.functional")
     with _reaching_others():
         distributed.init_process_group(backend, timeout=timedelta(seconds=timeout_s))
     atexit.register(distributed.destroy_process_group)
