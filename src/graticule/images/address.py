@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import sha256
 from ipaddress import IPv6Address
 from pathlib import Path
@@ -44,7 +44,7 @@ class Parts(NamedTuple):
         return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Address:
     """A picture on a network, given where a file might be; it is fetched when a file would be opened.
 
@@ -56,7 +56,7 @@ class Address:
         https://example.org/a.jpg?...b2fb0c16
     """
 
-    url: str = field(repr=False)
+    url: str
     """Begins with http:// or https://."""
 
     def __post_init__(self) -> None:
@@ -70,6 +70,9 @@ class Address:
         told = f"?...{sha256(query.encode(errors='surrogatepass')).hexdigest()[:8]}" if query else ""
         shown = f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}{told}"
         return "".join(letter if letter.isprintable() else "?" for letter in shown)
+
+    def __repr__(self) -> str:
+        return f"Address({str(self)!r})"
 
     @property
     def encrypted(self) -> bool:

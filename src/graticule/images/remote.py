@@ -157,15 +157,15 @@ def _connected(hop: Address, parts: Parts, allowance: _Allowance) -> socket.sock
 
 def _resolved(parts: Parts, allowance: _Allowance) -> list[Found]:
     """All IP addresses of a host. A look-up can't be cut short: it is waited for elsewhere, and then left alone."""
-    answers: queue.SimpleQueue[list[Any] | Exception] = queue.SimpleQueue()
+    answers: queue.SimpleQueue[list[Found] | Exception] = queue.SimpleQueue()
 
-    def look_up() -> None:
+    def wait() -> None:
         try:
-            answers.put(socket.getaddrinfo(parts.host, parts.port, type=socket.SOCK_STREAM))
-        except Exception as error:  # raised where it is waited for
+            answers.put(_look_up(parts.host, parts.port))
+        except Exception as error:  # raised where the answer is waited for
             answers.put(error)
 
-    Thread(target=look_up, name="graticule-resolve", daemon=True).start()
+    Thread(target=wait, name="graticule-resolve", daemon=True).start()
     try:
         answer = answers.get(timeout=allowance.seconds())
     except queue.Empty as error:
@@ -173,6 +173,10 @@ def _resolved(parts: Parts, allowance: _Allowance) -> list[Found]:
     if isinstance(answer, Exception):
         raise answer
     return answer
+
+
+def _look_up(host: str, port: int) -> list[Found]:
+    return [*socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
 
 
 def _first_reached(found: list[Found], allowance: _Allowance) -> socket.socket:
@@ -280,10 +284,8 @@ def _why(error: Exception) -> str:
         return f"its server does not prove to be the one named ({error.verify_message}). Check the address."
     if isinstance(error, socket.gaierror):
         return f"its host can't be found ({error.strerror}). Check the address, and the network."
-    if isinstance(error, OSError):
-        return (
-            f"its server can't be reached ({error.strerror or error}). Check the address, or try again later."
-        )
-    if isinstance(error, IncompleteRead):
+    if isinstance(error, IncompleteRead | ConnectionResetError | BrokenPipeError):
         return "its server broke off. Try again later."
+    if isinstance(error, OSError):
+        return f"its server can't be reached ({error.strerror or error}). Check the address, or try later."
     return "its server does not speak HTTP. Check the address."
