@@ -1,5 +1,6 @@
 """More than a server takes: some are turned away at once and told to come again, and the others are answered."""
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -85,6 +86,23 @@ def test_an_error_of_the_model_is_told(stand_in):
         response = post(server.url, form(("pictures", "fault.png", png())))
         assert response.status_code == 422
         assert response.json()["error"] == {"type": "PictureError", "message": "made to fail"}
+
+
+def test_to_turn_a_crowd_away_takes_no_threads(stand_in):
+    before = set(threading.enumerate())
+    with (
+        running({"stand-in": stand_in}, limits={"client_requests": 1}) as server,
+        ThreadPoolExecutor(8) as pool,
+    ):
+        stand_in.gate.clear()
+        held = pool.submit(post, server.url)
+        waiting(server.service, 1)
+        for turned in list(pool.map(lambda _: post(server.url), range(32))):
+            turned_away(turned, 429)
+        taken = {thread.name for thread in set(threading.enumerate()) - before}
+        stand_in.gate.set()
+        assert held.result(60).status_code == 200
+    assert not [name for name in taken if "AnyIO" in name]
 
 
 def test_connections_are_bounded(stand_in):

@@ -60,7 +60,10 @@ def problem(status: int, message: str, *, kind: str | None = None) -> Response:
 
 
 def answer_problems(app: FastAPI) -> None:
-    """Have every error that reaches the application answered so."""
+    """Have every error that reaches the application answered so.
+
+    The handlers are coroutines: others would each be given a thread, just when the server has too much to do.
+    """
     app.add_exception_handler(GraticuleError, _on_purpose)
     app.add_exception_handler(HTTPException, _of_http)
     app.add_exception_handler(RequestValidationError, _of_a_parameter)
@@ -68,7 +71,7 @@ def answer_problems(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _fault)
 
 
-def _on_purpose(_: Request, error: Exception) -> Response:
+async def _on_purpose(_: Request, error: Exception) -> Response:
     if isinstance(error, ServingError):
         return problem(error.status, str(error))
     return problem(
@@ -76,7 +79,7 @@ def _on_purpose(_: Request, error: Exception) -> Response:
     )
 
 
-def _of_http(request: Request, error: Exception) -> Response:
+async def _of_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     message = {
         404: f"{request.url.path}: there is nothing here; /openapi.json tells what there is.",
@@ -87,16 +90,16 @@ def _of_http(request: Request, error: Exception) -> Response:
     return response
 
 
-def _of_a_parameter(_: Request, error: Exception) -> Response:
+async def _of_a_parameter(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     wrong = (f"{'.'.join(map(str, one['loc'][1:])) or 'body'}: {one['msg']}" for one in error.errors())
     return problem(422, "; ".join(wrong))
 
 
-def _gone(_: Request, error: Exception) -> Response:
+async def _gone(_: Request, error: Exception) -> Response:
     return problem(400, "the connection was closed before the request was complete.")
 
 
-def _fault(_: Request, error: Exception) -> Response:
+async def _fault(_: Request, error: Exception) -> Response:
     # The traceback goes to the log, and only there.
     return problem(500, "a fault in Graticule; the server's log tells more.")
