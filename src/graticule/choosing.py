@@ -14,6 +14,7 @@ from torch import Tensor
 from graticule.decoding.candidates import Candidates
 from graticule.decoding.constrain import CellMask
 from graticule.decoding.judge.client import Judge
+from graticule.decoding.judge.verdict import JudgeCandidate, Verdict
 from graticule.decoding.select import Selector
 from graticule.decoding.select.fusion import Fused
 from graticule.decoding.select.judged import offer
@@ -21,6 +22,7 @@ from graticule.decoding.select.probability import LogProbability
 from graticule.decoding.select.reward import Reward
 from graticule.decoding.select.risk import MinimumRisk
 from graticule.decoding.select.similarity import Similarity
+from graticule.earth.regions import Region
 from graticule.errors import ConfigError
 from graticule.model import Model
 from graticule.prediction import Selection
@@ -107,7 +109,7 @@ class Chooser:
             possible &= shares > 0
         if self.judge is not None:
             log_probs = found.log_probs.cpu().masked_fill(~possible, -torch.inf)
-            return self._judged(self.judge, paths, places, log_probs)
+            return self._judged(self.judge, paths, places, log_probs, None if mask is None else mask.region)
         assert self.selector is not None
         scores = self.selector(query, found, scheme).cpu().double().masked_fill(~possible, -torch.inf)
         chosen = places[torch.arange(len(places)), scores.argmax(1)]
@@ -115,23 +117,30 @@ class Chooser:
         return points, [Selection(self.name, None if some else NONE) for some in possible.any(1).tolist()]
 
     def _judged(
-        self, judge: Judge, paths: Sequence[str], places: Tensor, log_probs: Tensor
+        self, judge: Judge, paths: Sequence[str], places: Tensor, log_probs: Tensor, within: Region | None
     ) -> tuple[NDArray[np.float64], list[Selection]]:
         points = np.full((len(paths), 2), np.nan)
         selections = [Selection(self.name, NONE)] * len(paths)
         asked = torch.nonzero(log_probs.isfinite().any(1))[:, 0].tolist()
         offered = [offer(places[row], log_probs[row])[:OFFERED] for row in asked]
-        for row, verdict in zip(
-            asked, judge.judge([Path(paths[row]) for row in asked], offered), strict=True
-        ):
-            points[row] = verdict.latitude, verdict.longitude
+        verdicts = judge.judge([Path(paths[row]) for row in asked], offered)
+        for row, candidates, verdict in zip(asked, offered, verdicts, strict=True):
+            points[row], why = _obeying(verdict, candidates[0], within)
             selections[row] = Selection(
                 self.name,
-                verdict.why if verdict.how == "fallback" else None,
+                why or None,
                 tokens=verdict.prompt_tokens + verdict.completion_tokens,
                 cost=verdict.cost,
             )
         return points, selections
+
+
+def _obeying(verdict: Verdict, own: JudgeCandidate, within: Region | None) -> tuple[tuple[float, float], str]:
+    """The place of a verdict, and why it is the model's own where it is: a judge may name one that was ruled out."""
+    place = verdict.latitude, verdict.longitude
+    if verdict.chosen is None and within is not None and not within.contains(place):
+        return (own.latitude, own.longitude), "the judge named a place outside the region that was asked for"
+    return place, verdict.why
 
 
 def _selector(name: str, model: Model, reward: Path | None) -> Selector:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from graticule.decoding.judge.config import JudgeConfig
+from graticule.earth.regions import parse_region
 from graticule.errors import ConfigError
 from graticule.locator import Geolocator
 from graticule.prediction import Selection
@@ -41,6 +42,18 @@ def test_a_place_of_its_own_may_be_any(geolocator, pictures, server):
     [result] = geolocator.locate(pictures[:1], judge=config(server, mode="free"))
     assert (result.latitude, result.longitude) == (-33.9, 18.4)
     assert result.radius_km > 0
+
+
+def test_a_place_of_its_own_outside_the_region_gives_way_to_the_models_and_says_so(
+    geolocator, pictures, server
+):
+    server.behaviours = [("says", '{"latitude": 60.0, "longitude": -120.0}')]
+    within = parse_region("4000 km around -10,20")
+    [result] = geolocator.locate(pictures[:1], judge=config(server, mode="free"), within=within)
+    [own] = geolocator.locate(pictures[:1], select="log-probability", within=within)
+    assert (result.latitude, result.longitude) == (own.latitude, own.longitude)
+    assert "outside the region" in result.selection.fallback
+    assert within.contains((result.latitude, result.longitude))
 
 
 @pytest.mark.parametrize("behaviour", [("fails", 500), ("says", "I would rather not."), ("hangs_up",)])
