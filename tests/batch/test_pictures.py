@@ -3,6 +3,7 @@
 from PIL import Image
 
 from graticule.batch.pictures import digest_of, listed, without_gps
+from graticule.images.address import Address
 
 
 def test_a_list_is_told_by_names_order_and_state(tmp_path):
@@ -16,6 +17,13 @@ def test_a_list_is_told_by_names_order_and_state(tmp_path):
     assert digest_of(first) != digest_of(listed(paths[::-1]))
     (tmp_path / "b").write_text("xy")
     assert digest_of(first) != digest_of(listed(paths))
+
+
+def test_addresses_have_no_state_and_differ_by_what_they_ask_for(tmp_path):
+    one, other = (listed([Address(f"https://a.example/get?id={number}")]) for number in (1, 2))
+    assert one[0].state() is None
+    assert digest_of(one) != digest_of(other)
+    assert digest_of(one) == digest_of(listed([Address("https://a.example/get?id=1")]))
 
 
 def test_only_a_place_to_be_believed_lets_a_picture_be_left_out(tmp_path):

@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 
 from graticule.batch import run
-from graticule.batch.pictures import Listed
+from graticule.batch.pictures import Listed, listed
 from graticule.batch.run import journal_of, run_batch
 from graticule.earth.regions import parse_region
 from graticule.errors import ConfigError, InputError
+from graticule.images.address import Address
 from graticule.lock import locked
 from graticule.store import save_folder
 
@@ -242,6 +243,21 @@ def test_a_disk_that_came_loose_is_no_list_of_bad_pictures(batch_of, output):
         batch.pictures[number].path.touch()
     run_batch(batch, output, "jsonl")
     assert batch.locator.asked == list(range(4, 10))
+
+
+def test_a_batch_of_addresses_goes_on_and_keeps_their_secrets(batch_of, output, tmp_path):
+    pictures = listed([Address(f"https://a.example/{number}?key=secret") for number in range(10)])
+    batch = batch_of(10, pictures=pictures)
+    batch.locator.refused = {4, 5, 6, 7}
+    run_batch(batch, tmp_path / "whole.jsonl", "jsonl")
+    stop(batch, output, at=9)
+    assert "secret" not in journal_of(output).read_text()
+    run_batch(batch, output, "jsonl")
+    assert batch.locator.asked == [8, 9]
+    assert output.read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
+    assert "secret" not in output.read_text()
+    assert lines(output)[9]["path"].startswith("https://a.example/9?...")
+    assert "file" not in lines(output)[9]
 
 
 def test_no_pictures_are_no_fault(batch_of, output):

@@ -8,6 +8,8 @@ import pytest
 from PIL import Image
 
 from graticule.cli import present
+from graticule.images import remote
+from graticule.images.address import Address
 
 pytestmark = pytest.mark.usefixtures("locator")
 
@@ -327,3 +329,51 @@ def test_lengths_of_time_and_tracks_are_checked_before_a_model_is_opened(locate,
 def test_pictures_without_a_time_are_answered_as_always(locate, folder):
     _, out, _ = locate(folder, "--together", "10min", "--format", "jsonl")
     assert [json.loads(line).get("fused") for line in out.splitlines()] == [None, None]
+
+
+@pytest.fixture
+def asked_for(locator, monkeypatch):
+    """What the locator is given; it answers nothing."""
+    given = []
+
+    def locate(self, pictures, **options):
+        given.extend(pictures)
+        return iter(())
+
+    monkeypatch.setattr(locator.Geolocator, "locate", locate)
+    return given
+
+
+def test_addresses_are_addresses_only_where_that_is_allowed(locate, folder, asked_for):
+    typed = ["https://someone:secret@b.example//a.png", "http://a.example/?key=secret", str(folder / "a.png")]
+    status, _, err = locate(*typed, "--allow-urls", "--format", "jsonl")
+    assert status == 0
+    assert asked_for == [Address(typed[0]), Address(typed[1]), folder / "a.png"]
+    assert err.startswith("graticule: asks a.example for pictures. Who is asked learns")
+    assert "secret" not in err
+    asked_for.clear()
+    status, _, err = locate(*typed, "--format", "jsonl")
+    assert not [picture for picture in asked_for if isinstance(picture, Address)]
+    assert err == ""
+
+
+def test_nothing_is_said_where_nobody_is_asked(locate, folder):
+    assert locate(folder, "--allow-urls", "--format", "jsonl")[2] == ""
+
+
+@pytest.mark.parametrize(
+    "wants",
+    [
+        ("--skip-located",),
+        ("--together", "10min"),
+        ("--judge", "http://127.0.0.1:9/v1", "--judge-model", "eye"),
+    ],
+)
+def test_what_opens_files_twice_takes_no_addresses(locate, folder, asked_for, monkeypatch, wants):
+    monkeypatch.setattr(remote, "_look_up", lambda host, port: pytest.fail("was looked up"))
+    status, _, err = locate(folder, "http://a.example/b.png", "--allow-urls", *wants)
+    assert status == 2
+    assert "graticule: http://a.example/b.png: is an address, and --skip-located, --together" in err
+    assert not asked_for
+    if wants == ("--skip-located",):
+        assert locate(folder, "--allow-urls", *wants, "--format", "jsonl")[0] == 0

@@ -45,6 +45,13 @@ def test_a_card_says_where_and_how_sure_or_why_not(records, tmp_path):
     assert "GeoNames, CC BY 4.0" in html, "whose names stand on the cards"
 
 
+def test_what_was_fetched_is_not_fetched_again_to_be_shown(tmp_path):
+    records = [to_dict(Prediction("https://a.example/b/c.png", 43.1, 5.2, 310.0, (), "orbit"))]
+    [page] = write_contact_sheet(records, tmp_path / "sheet.html", total=1)
+    assert "was fetched, and is not kept" in page.read_text()
+    assert '<span class="name">c.png</span>' in page.read_text()
+
+
 def test_it_loads_nothing_and_runs_nothing(records, tmp_path):
     [page] = write_contact_sheet(records, tmp_path / "sheet.html", total=4)
     html = page.read_text()
