@@ -1,9 +1,5 @@
 """Building goes on where it was stopped, and ends in the same bytes."""
 
-import os
-import signal
-from pathlib import Path
-
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -11,28 +7,26 @@ from safetensors.torch import load_file
 from graticule.errors import ConfigError
 from graticule.retrieval import build
 from graticule.retrieval.folder import open_index
-from killing import told_by
-
-# There are 22 files; the last moment never comes.
-MOMENTS = [1, 2, 5, 9, 12, 13, 15, 17, 18, 20, 22, 99]
 
 
 def files(out):
     return {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()}
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")
-def test_killed_at_any_moment_it_ends_in_the_same_bytes(tmp_path):
-    script = Path(__file__).with_name("killed_build.py")
-    ended = {int(moment): int(by) for moment, by in told_by(script, tmp_path, *MOMENTS)}
-    assert list(ended) == MOMENTS
-    assert [moment for moment in MOMENTS if ended[moment] == 0] == [99]
-    assert set(ended.values()) == {0, signal.SIGKILL}
-    expected = files(tmp_path / "whole")
-    assert len(expected) == 6
-    for moment in MOMENTS:
-        assert files(tmp_path / str(moment)) == expected, moment
-        assert not (tmp_path / str(moment) / "building").exists()
+def test_killed_at_its_very_end_it_leaves_no_folder_of_work(clustered, index_of, monkeypatch, tmp_path):
+    whole = index_of(clustered(130))
+    for last in ("write_manifest", "shutil.rmtree"):
+        with monkeypatch.context() as patch:
+            patch.setattr(f"graticule.retrieval.build.{last}", interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                index_of(clustered(130), out=tmp_path / last)
+        index_of(clustered(130), out=tmp_path / last)
+        assert files(tmp_path / last) == files(whole)
+        assert not (tmp_path / last / "building").exists()
+
+
+def interrupt(*given):
+    raise KeyboardInterrupt
 
 
 def test_stopped_again_and_again_it_ends_in_the_same_bytes(clustered, index_of, monkeypatch, tmp_path):

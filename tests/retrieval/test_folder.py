@@ -5,6 +5,7 @@ import json
 
 import pytest
 import torch
+from safetensors.torch import save
 
 from graticule.errors import ConfigError, ModelFormatError, ModelNotFoundError
 from graticule.retrieval.exact import ExactIndex
@@ -85,6 +86,24 @@ def test_what_is_no_such_file_is_refused_even_when_signed(clustered, index_of, n
         resigned(out, name, data)
         with pytest.raises(ModelFormatError, match=name):
             open_index(out)
+
+
+@pytest.mark.parametrize("latitude", [91.0, float("nan"), float("-inf")])
+def test_places_that_are_not_on_earth_are_refused_even_when_signed(clustered, places, index_of, latitude):
+    out = index_of(clustered(100))
+    lat_lon = places(100)
+    lat_lon[99, 0] = latitude
+    resigned(out, "lat_lon.safetensors", save({"lat_lon": lat_lon}))
+    with pytest.raises(ModelFormatError, match=r"lat_lon\.safetensors: holds places that are not on Earth"):
+        open_index(out)
+
+
+def test_vectors_of_whole_numbers_are_refused_even_when_signed(clustered, index_of):
+    vectors = clustered(100)
+    out = index_of(vectors)
+    resigned(out, "vectors.safetensors", save({"vectors": vectors.long()}))
+    with pytest.raises(ModelFormatError, match=r"vectors\.safetensors: holds torch\.int64"):
+        open_index(out)
 
 
 @pytest.mark.parametrize(

@@ -124,6 +124,18 @@ def test_it_goes_on_where_it_was_stopped(index, monkeypatch):
     assert len(calls) == 3, "found once"
 
 
+def test_killed_at_its_very_end_it_leaves_no_folder_of_work(index, monkeypatch):
+    def interrupt(path):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(neighbours.shutil, "rmtree", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            build_neighbours(index, NeighbourConfig(count=4), report=lambda line: None)
+    assert build_neighbours(index, NeighbourConfig(count=4), report=lambda line: None)
+    assert not (index / "building").exists()
+
+
 def test_other_settings_or_authors_are_found_anew(index):
     build_neighbours(index, NeighbourConfig(count=4), report=lambda line: None)
     before, _ = read_neighbours(index)

@@ -87,8 +87,8 @@ def build_index(
     if finished:
         save_tensors(out / LAT_LON, {"lat_lon": source.lat_lon})
         body = [BODY] if plan.kind == "ivfpq" else []
+        shutil.rmtree(work)  # before the manifest: a folder that has one is not come back to
         write_manifest(out, {name: file_digest(out / name) for name in (INDEX, VECTORS, LAT_LON, *body)})
-        shutil.rmtree(work)
     return finished
 
 

@@ -137,6 +137,7 @@ def build_neighbours(
     deadline = time.monotonic() + stop_after_s
     key = _key(config, groups)
     if _key_of(out) == key:
+        shutil.rmtree(work_folder(out))  # it may be there still, of a run that was killed at its end
         return True
     gallery, work = open_index(out), work_folder(out)
     starts = range(0, len(gallery), _ROWS_AT_ONCE)
