@@ -123,6 +123,24 @@ def test_what_can_not_be_written_to_is_refused_and_the_rest_goes_on(
     assert snapshot(tmp_path) == before
 
 
+def test_what_exiftool_is_given_is_noted_first_and_deleted(
+    tmp_path, save_picture, line, written, monkeypatch
+):
+    save_picture(tmp_path / "a.jpg")
+    journal, given = journal_path(tmp_path / "results.jsonl"), []
+
+    def killed(*_, packet, **__):
+        assert packet.read_bytes()
+        assert str(packet) in journal.read_text(), "else a kill would leave it"
+        given.append(packet)
+        raise PictureError("exiftool can't write it (Killed).")
+
+    monkeypatch.setattr(embed, "copy_with", killed)
+    assert written([line("a.jpg")])["a.jpg"].action == "refuse"
+    [packet] = given
+    assert not packet.exists()
+
+
 @pytest.mark.parametrize("fault", ["fails", "other place", "other pixels", "no packet"])
 def test_a_copy_that_is_not_the_picture_never_takes_its_place(
     tmp_path, save_picture, line, written, snapshot, monkeypatch, fault
@@ -138,7 +156,7 @@ def test_a_copy_that_is_not_the_picture_never_takes_its_place(
         if fault == "other place":
             tags = tags | {"GPSLatitudeRef": "N"}
         if fault == "no packet":
-            packet = packet.replace(b"orbit", b"crazy")
+            packet.write_bytes(packet.read_bytes().replace(b"orbit", b"crazy"))
         with other.open("rb") as elsewhere:
             source = elsewhere if fault == "other pixels" else picture
             good(exiftool, source, copy, name=name, tags=tags, packet=packet)

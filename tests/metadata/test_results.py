@@ -114,6 +114,13 @@ def test_a_decision_that_is_not_understood_stops_everything(tmp_path, line, save
         read_results(file)
 
 
+def test_a_decision_nested_too_deep_stops_everything(tmp_path, line, save_results):
+    file = save_results(tmp_path / "r.jsonl", [line("a")])
+    file.with_name("r.review.jsonl").write_text('{"index": ' + "[" * 100_000 + "\n")
+    with pytest.raises(InputError, match=r"r\.review\.jsonl, line 1"):
+        read_results(file)
+
+
 def test_what_the_review_keeps_and_exports_is_understood(tmp_path, line, save_results):
     review = pytest.importorskip("graticule.serving.review", reason="the service is an extra")
     file = save_results(tmp_path / "r.jsonl", [line("a"), line("b"), line("c")])

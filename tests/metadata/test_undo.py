@@ -89,7 +89,9 @@ def test_a_torn_last_line_is_no_harm(journal, tmp_path):
         b'{"change": {"target": "a"}}\n',
         b'{"change": {"target": {}, "before": null, "after": "a"}}\n',
         b'{"change": {"target": "a", "before": "a", "after": "b", "inserted": ["x", 1]}}\n',
+        b'{"change": {"target": "a", "before": "a", "after": "b", "inserted": [Infinity, 1]}}\n',
         b'{"change": ["a"]}\n',
+        b"[" * 100_000 + b"\n",
         b'{"else": 1}\n',
     ],
 )
@@ -111,6 +113,17 @@ def test_a_journal_deletes_no_file_that_is_no_temporary(journal, tmp_path):
     assert not (tmp_path / ".a.graticule.tmp").exists()
 
 
+def test_what_a_kill_left_of_a_copy_of_the_original_goes(journal, tmp_path):
+    """Where a file can have but one name, the backup is written like any other file."""
+    change = Change(str(tmp_path / "c.jpg"), "0", "0", backup=str(tmp_path / "c.jpg_original"))
+    with Journal.open(journal, create=False) as opened:
+        opened.change(change)
+    (tmp_path / ".c.jpg_original.graticule.tmp").touch()
+    with Journal.open(journal, create=False) as opened:
+        opened.sweep()
+    assert not (tmp_path / ".c.jpg_original.graticule.tmp").exists()
+
+
 def test_one_run_at_a_time(journal):
     with Journal.open(journal, create=False), pytest.raises(InputError, match="another run"):
         list(undo(journal))
@@ -119,6 +132,13 @@ def test_one_run_at_a_time(journal):
 def test_there_must_be_a_journal(tmp_path):
     with pytest.raises(InputError, match=r"none\.jsonl: no such journal"):
         list(undo(tmp_path / "none.jsonl"))
+
+
+def test_an_undo_that_was_killed_at_its_very_end_leaves_no_lock(tmp_path):
+    (tmp_path / ".none.jsonl.lock").touch()
+    with pytest.raises(InputError, match="no such journal"):
+        list(undo(tmp_path / "none.jsonl"))
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

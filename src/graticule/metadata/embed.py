@@ -21,7 +21,15 @@ from graticule.images.open import open_picture
 from graticule.metadata.decide import Placement
 from graticule.metadata.exiftool import copy_with
 from graticule.metadata.existing import Existing, read_existing
-from graticule.metadata.files import digest, open_new, put_in_place, sync_folder, take_after, temporary
+from graticule.metadata.files import (
+    digest,
+    open_new,
+    put_in_place,
+    sync_folder,
+    take_after,
+    temporary,
+    unnamed_temporary,
+)
 from graticule.metadata.journal import Change, Journal
 from graticule.metadata.note import exif_tags
 from graticule.metadata.xmp import EMPTY, insertion
@@ -58,7 +66,7 @@ class Embedding:
             status = self.target.stat()
             before = digest(self.target)
             backup = self._free_backup(journal, before)
-            self._copy(beside)
+            self._copy(beside, journal)
             self._check(beside)
             change = Change(
                 target=str(self.target), before=before, after=digest(beside) or "", backup=str(backup)
@@ -84,18 +92,25 @@ class Embedding:
             )
         return backup
 
-    def _copy(self, beside: Path) -> None:
-        with self.target.open("rb") as picture, open_new(beside) as copy:
-            copy_with(
-                self.exiftool,
-                picture,
-                copy,
-                name=str(self.target),
-                tags=exif_tags(self.placement),
-                packet=self.packet,
-            )
-            take_after(beside, self.target)
-            os.fsync(copy.fileno())
+    def _copy(self, beside: Path, journal: Journal) -> None:
+        packet = unnamed_temporary()
+        journal.temporary(packet)
+        try:
+            with open_new(packet) as file:
+                file.write(self.packet)
+            with self.target.open("rb") as picture, open_new(beside) as copy:
+                copy_with(
+                    self.exiftool,
+                    picture,
+                    copy,
+                    name=str(self.target),
+                    tags=exif_tags(self.placement),
+                    packet=packet,
+                )
+                take_after(beside, self.target)
+                os.fsync(copy.fileno())
+        finally:
+            packet.unlink(missing_ok=True)
 
     def _check(self, copy: Path) -> None:
         """Read the copy back, by other code than wrote it: its position, its XMP, and every pixel."""

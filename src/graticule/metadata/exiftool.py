@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -38,7 +37,7 @@ def find_exiftool() -> str:
 
 
 def copy_with(
-    exiftool: str, picture: BinaryIO, copy: BinaryIO, *, name: str, tags: Mapping[str, str], packet: bytes
+    exiftool: str, picture: BinaryIO, copy: BinaryIO, *, name: str, tags: Mapping[str, str], packet: Path
 ) -> None:
     """Copy a picture with further EXIF tags, and with an XMP packet in place of the one it has.
 
@@ -48,24 +47,21 @@ def copy_with(
         copy: A file, open for writing.
         name: What messages call the picture.
         tags: EXIF tags by exiftool's names.
-        packet: The XMP.
+        packet: A file that holds the XMP; of a name that no one chose, as exiftool reads more into some.
 
     Raises:
         PictureError: exiftool finds GPS in it, or can't write it.
     """
-    with tempfile.TemporaryDirectory(prefix="graticule-") as folder:
-        block = Path(folder, "packet.xmp")
-        block.write_bytes(packet)
-        command = [exiftool, "-config", "", "-n"]  # without the user's own settings; numbers, not words
-        command += ["-if", " and ".join(f"not defined ${tag}" for tag in _TAKEN)]
-        command += [f"-EXIF:{tag}={value}" for tag, value in tags.items()]
-        command += [f"-XMP<={block}", "-o", "-", "-"]
-        try:
-            done = subprocess.run(
-                command, stdin=picture, stdout=copy, stderr=subprocess.PIPE, timeout=_TIMEOUT_S, check=False
-            )
-        except subprocess.TimeoutExpired as error:
-            raise PictureError(f"{name}: exiftool took more than {_TIMEOUT_S} s, and was stopped.") from error
+    command = [exiftool, "-config", "", "-n"]  # without the user's own settings; numbers, not words
+    command += ["-if", " and ".join(f"not defined ${tag}" for tag in _TAKEN)]
+    command += [f"-EXIF:{tag}={value}" for tag, value in tags.items()]
+    command += [f"-XMP<={packet}", "-o", "-", "-"]
+    try:
+        done = subprocess.run(
+            command, stdin=picture, stdout=copy, stderr=subprocess.PIPE, timeout=_TIMEOUT_S, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise PictureError(f"{name}: exiftool took more than {_TIMEOUT_S} s, and was stopped.") from error
     said = " ".join(done.stderr.decode(errors="replace").split())
     if "failed condition" in said:
         raise PictureError(f"{name}: exiftool finds GPS in its metadata; it is not touched.")

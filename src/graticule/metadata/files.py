@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import secrets
 import shutil
 import stat
+import tempfile
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -21,6 +23,7 @@ __all__ = [
     "sync_folder",
     "take_after",
     "temporary",
+    "unnamed_temporary",
     "write_beside",
 ]
 
@@ -31,6 +34,11 @@ TEMPORARY: Final = re.compile(r"\..+\.graticule\.tmp", re.DOTALL)
 def temporary(target: Path) -> Path:
     """Where a file is written before it takes its place; a killed run's leftover is found under the same name."""
     return target.with_name(f".{target.name}.graticule.tmp")
+
+
+def unnamed_temporary() -> Path:
+    """A place for what belongs beside no file, under a name that nobody chose."""
+    return temporary(Path(tempfile.gettempdir(), secrets.token_hex()))
 
 
 def read_plain(path: Path, longest: int) -> bytes | None:

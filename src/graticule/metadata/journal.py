@@ -14,7 +14,7 @@ import io
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -85,11 +85,14 @@ class Journal:
         Raises:
             InputError: another run holds it; it can't be written; there is none, and none is to be made.
         """
+        lock = f".{path.name}.lock"
         if not (create or (path.is_file() and path.stat().st_size > 0)):
+            with suppress(InputError), locked(path.parent, lock):
+                pass  # its file goes, if an undo was killed when all else was gone
             raise InputError(
                 f"{path}: no such journal, or an empty one. `graticule write` says where it keeps it."
             )
-        with locked(path.parent, f".{path.name}.lock", of=path):
+        with locked(path.parent, lock, of=path):
             try:
                 path.touch()
                 stream = path.open("r+b", buffering=0)  # closing it has nothing left to write, and to fail at
@@ -122,7 +125,8 @@ class Journal:
 
     def sweep(self) -> None:
         """Delete what killed runs left half written."""
-        for path in {*self.temporaries, *(temporary(Path(change.target)) for change in self.changes)}:
+        written = {name for change in self.changes for name in (change.target, change.backup) if name}
+        for path in {*self.temporaries, *(temporary(Path(name)) for name in written)}:
             if TEMPORARY.fullmatch(path.name):  # a journal is a file like any other, and may be damaged
                 path.unlink(missing_ok=True)
 
@@ -151,7 +155,7 @@ class Journal:
                 self.temporaries.append(Path(content))
             elif kind != "run" or content["format"] != FORMAT:
                 raise ValueError
-        except (ValueError, TypeError, AttributeError, LookupError) as error:
+        except (ValueError, TypeError, AttributeError, LookupError, OverflowError, RecursionError) as error:
             raise InputError(
                 f"{self.path}, line {number}: is no line of a journal that this version of Graticule wrote."
             ) from error
