@@ -1,59 +1,58 @@
 """Processes that are killed outright, for tests that what was cut off ends as an unharmed run does.
 
-A test names some moments (`moments`) and runs a script of its own with them (`told_by`). The script imports what is
-heavy once; for each moment it forks a process (`in_a_process`) in which a function is bound to kill (`dies_at`) when it
-is called for the n-th time: `os.fsync` for "while the n-th file lies half written", `os.replace` for "just before it
-gets its name", the work's own functions for the rest. Then it forks another that goes on unharmed, and prints a
-line of words for the test to judge.
+A test runs a script of its own in a fresh interpreter (`told_by`). The script imports what is heavy once; for each kill
+it forks a process (`in_a_process`) that dies at some moment (`killed.clock`), and then another that goes on unharmed.
+It prints what it found, for the test to judge.
 
 SIGKILL leaves a process no time for anything: no `finally`, no `atexit`, no flush.
 """
 
 import os
-import random
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 MANY = "GRATICULE_KILLS"
-"""An environment variable: how many moments every such test takes, for long runs."""
+"""An environment variable: how many kills every such test tries, for long runs."""
 
 
-def moments(count, *, among, seed):
-    """So many different numbers below `among`, sorted: the same every time, unless GRATICULE_KILLS asks for more."""
-    wanted = int(os.environ.get(MANY, count))
-    return sorted(random.Random(seed).sample(range(among), min(wanted, among)))
+def kills(count):
+    """So many, unless GRATICULE_KILLS asks for more."""
+    return int(os.environ.get(MANY, count))
 
 
-def told_by(script, *arguments, timeout=600, **environment):
-    """Run a script in an interpreter of its own; gives the words of each line it prints.
+def call_of(script, *arguments, **environment):
+    """What `subprocess` takes to run a script in an interpreter of its own.
 
-    It can import graticule, and this module. It must end well.
+    It can import graticule and what lies in tests/. Sets have the same order each time, and torch has one thread.
     """
     here = Path(__file__).parent
     paths = os.pathsep.join([str(here.parent / "src"), str(here)])
-    done = subprocess.run(
-        [sys.executable, str(script), *map(str, arguments)],
-        env={**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1", **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=timeout,
-    )
+    settings = {"PYTHONPATH": paths, "PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1", **environment}
+    return {
+        "args": [sys.executable, str(script), *map(str, arguments)],
+        "env": {**os.environ, **settings},
+        "text": True,
+    }
+
+
+def lines_of(script, *arguments, timeout=600, **environment):
+    """Run a script, which must end well; gives the lines it prints."""
+    call = call_of(script, *arguments, **environment)
+    done = subprocess.run(**call, capture_output=True, check=False, timeout=timeout)
     assert done.returncode == 0, done.stderr
-    return [line.split() for line in done.stdout.splitlines()]
+    return done.stdout.splitlines()
 
 
-def die(*_given, **_more):
+def told_by(script, *arguments, **settings):
+    """As `lines_of`, but the words of each line."""
+    return [line.split() for line in lines_of(script, *arguments, **settings)]
+
+
+def die():
     """End this process as a power cut would."""
     os.kill(os.getpid(), signal.SIGKILL)
-
-
-def dies_at(number, function):
-    """The function, but the call of that number, counted from 0, kills the process instead."""
-    calls = iter(range(number))
-    return lambda *given, **more: (die if next(calls, None) is None else function)(*given, **more)
 
 
 def in_a_process(work, *arguments):

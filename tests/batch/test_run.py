@@ -152,11 +152,21 @@ def test_a_region_made_before_counts_too(batch_of, output):
     assert batch.locator.asked == [8, 9]
 
 
-def test_what_is_no_journal_is_left_alone(batch_of, output):
-    journal_of(output).write_text("my notes\n")
+@pytest.mark.parametrize("content", ["my notes\n", "[" * 100_000 + "\n"])
+def test_what_is_no_journal_is_left_alone(batch_of, output, content):
+    journal_of(output).write_text(content)
     with pytest.raises(InputError, match=r"out\.jsonl\.part: is not what"):
         run_batch(batch_of(3), output, "jsonl")
-    assert journal_of(output).read_text() == "my notes\n"
+    assert journal_of(output).read_text() == content
+
+
+def test_a_record_nested_too_deep_is_none(batch_of, output):
+    batch = batch_of(10)
+    stop(batch, output, at=5)
+    with journal_of(output).open("a") as journal:
+        journal.write("[" * 100_000 + "\n")
+    run_batch(batch, output, "jsonl")
+    assert batch.locator.asked == [4, 5, 6, 7, 8, 9]
 
 
 def test_two_runs_do_not_write_one_output(batch_of, output, tmp_path):

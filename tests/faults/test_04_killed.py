@@ -1,42 +1,44 @@
-"""Fault 4: killed at any moment, what is written is whole, and a second run ends where an unharmed one does."""
+"""Fault 4: killed at any moment, what is seen is whole, and a second run ends where an unharmed one does."""
 
-import signal
+import json
 from pathlib import Path
 
 import pytest
 
 from faults.fault import Fault
-from killing import told_by
+from killed.trial import PROMISES
+from killing import kills, lines_of
 
 FAULT = Fault(
     number=4,
-    fault="SIGKILL at any moment of training, extraction or index building",
+    fault="SIGKILL at any moment of training, extraction, index building, `locate --output`, `fit` or `write`",
     defence="files are written beside their place, synced and renamed; what is finished is gone on from; what a killed "
-    "run left is swept (store.py)",
+    "run left is swept (store.py, output/files.py, batch/journal.py, metadata/journal.py)",
 )
-SCRIPT = Path(__file__).with_name("killed_jobs.py")
+SCRIPT = Path(__file__).parents[1] / "killed/run.py"
+FEW = {"training": 8, "extraction": 10, "index": 9, "locate": 10, "fit": 2, "write": 10}
+"""Kills a job, shared by the ways of doing it; benchmarks/crashes.py tries a hundred."""
 
 
-def check(root, job, *, kills, writing):
-    """A job that is killed at so many moments of each kind loses nothing. Gives how many there were."""
-    lines = told_by(SCRIPT, root, kills, writing, job)
-    for name, moment, ended, broken, left, differing in lines:
-        where = f"{name}, {moment}"
-        assert int(ended) == signal.SIGKILL, where
-        assert broken == "-", f"{where}: half a file could be taken for a whole one"
-        assert left == "-", f"{where}: temporaries stay"
-        assert differing == "-", f"{where}: the second run ends otherwise"
-    return len(lines)
+def check(job, *options, count):
+    """A job that is killed so many times loses nothing. Gives how many kills there were."""
+    lines = map(json.loads, lines_of(SCRIPT, job, "--kills", count, *options, timeout=3600))
+    trials = [found for found in lines if "moment" in found]
+    for found in trials:
+        assert not found["failed"], f"{job}, {found}: the second run does not end"
+        for promise, told in PROMISES.items():
+            assert not found[promise], f"{job}, {found}: {told}"
+    return sum(bool(found["phases"]) for found in trials)
 
 
-@pytest.mark.parametrize("job", ["training", "extraction", "index"])
-def test_a_killed_job_ends_where_an_unharmed_one_does(job, tmp_path, record_property):
-    tried = check(tmp_path, job, kills=3, writing="whole")
-    assert tried >= 6
-    record_property("inputs", tried)
+@pytest.mark.parametrize("job", FEW)
+def test_a_killed_job_ends_where_an_unharmed_one_does(job, record_property):
+    wanted = kills(FEW[job])
+    assert check(job, count=wanted) == wanted
+    record_property("inputs", wanted)
 
 
-@pytest.mark.parametrize("writing", ["in-place", "unswept"])
-def test_without_the_defence_half_a_file_stays(writing, tmp_path):
-    with pytest.raises(AssertionError):
-        check(tmp_path, "training", kills=2, writing=writing)
+@pytest.mark.parametrize("without", ["in-place", "unswept"])
+def test_without_the_defence_half_a_file_stays(without):
+    with pytest.raises(AssertionError, match="neither as before" if without == "in-place" else "temporaries"):
+        check("training", "--variant", "loop", "--without", without, count=12)
