@@ -180,6 +180,10 @@ def test_a_file_the_manifest_does_not_know_is_not_read(folder):
         ("[1]", "must be a JSON object"),
         ('{"format": 1,', "can't be read"),
         ("\udcff", "can't be read"),
+        ('{"format": 1, "files": {"x.json": 7}}', "'x.json' is no file with its SHA-256"),
+        ('{"format": 1, "files": {"x.json": "ab"}}', "'x.json' is no file with its SHA-256"),
+        (f'{{"format": 1, "files": {{"../x.json": "{0:064}"}}}}', "'../x.json' is no file with its SHA-256"),
+        (f'{{"format": 1, "files": {{"\\u0000": "{0:064}"}}}}', "is no file with its SHA-256"),
     ],
 )
 def test_a_manifest_of_another_kind_is_refused(folder, manifest, said):
@@ -202,6 +206,12 @@ def test_settings_that_are_none_are_refused(folder, settings):
     resigned(folder, "config.json", settings)
     with pytest.raises(ModelFormatError, match=r"config\.json"):
         ModelFolder(folder).config()
+
+
+def test_a_text_that_is_none_is_refused(folder):
+    resigned(folder, "calibration.json", b"\xff")
+    with pytest.raises(ModelFormatError, match=r"calibration\.json: is no text in UTF-8"):
+        ModelFolder(folder).text("calibration.json")
 
 
 class Payload:
@@ -537,6 +547,29 @@ def test_a_gallery_that_is_missing_or_something_else_is_refused(model_folder, ti
     del manifest["files"]["gallery-00000.safetensors"]
     (model_folder / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(ModelFormatError, match="no gallery"):
+        Model.open(model_folder)
+
+
+NOWHERE = torch.tensor([[0.0, 0.0], [91.0, 0.0], [0.0, 0.0]], dtype=torch.float64)
+
+
+@pytest.mark.parametrize(
+    ("lat_lon", "vectors", "said"),
+    [
+        (NOWHERE, torch.ones(3, 8), "places that are not on Earth"),
+        (NOWHERE * torch.nan, torch.ones(3, 8), "places that are not on Earth"),
+        (NOWHERE[:, :1], torch.ones(3, 8), "not N x 2 degrees"),
+        (NOWHERE[:1], torch.ones(3, 8), r"vectors of \(3, 8\), but they should be 1 x 8"),
+        (NOWHERE[:1], torch.ones(1, 9), r"vectors of \(1, 9\)"),
+        (NOWHERE[:1], torch.ones(1, 8, dtype=torch.int64), "vectors of"),
+        (NOWHERE[:1], torch.ones(1, 8), "the gallery holds 1 rows"),
+    ],
+)
+def test_a_gallery_of_nowhere_is_refused_even_under_a_true_manifest(model_folder, lat_lon, vectors, said):
+    resigned(
+        model_folder, "gallery-00000.safetensors", save({"lat_lon": lat_lon.contiguous(), "vectors": vectors})
+    )
+    with pytest.raises(ModelFormatError, match=said):
         Model.open(model_folder)
 
 

@@ -21,7 +21,7 @@ from graticule.registry import ALIGNMENTS, ENCODERS, INDEXES
 from graticule.restoring import restored
 from graticule.retrieval.exact import ExactIndexConfig
 from graticule.retrieval.folder import VECTORS, IndexConfig, index_config, open_gallery, save_gallery
-from graticule.retrieval.gallery import Gallery
+from graticule.retrieval.gallery import Gallery, check_places
 from graticule.retrieval.thumbnails import Thumbnails
 from graticule.store import ModelFolder, Packing, save_folder
 from graticule.tokens.assembly import end_to_end, neighbours_of, picture_vectors
@@ -366,11 +366,19 @@ def _gallery(folder: ModelFolder, config: ModelConfig) -> Gallery:
     shards = [folder.tensors(name) for name in folder.names("gallery-")]
     if not all({"lat_lon", "vectors"} <= shard.keys() for shard in shards) or not shards:
         raise ModelFormatError(f"{folder.path}: holds no gallery of places and vectors; get the model anew.")
+    for shard in shards:
+        check_places(shard["lat_lon"], name=str(folder.path))
+        vectors, rows = shard["vectors"], len(shard["lat_lon"])
+        if vectors.shape != (rows, width) or not vectors.is_floating_point():
+            raise ModelFormatError(
+                f"{folder.path}: the gallery holds vectors of {tuple(vectors.shape)}, but they should be {rows} x "
+                f"{width}; get the model anew."
+            )
     gallery = Gallery.from_shards(shards)
-    if len(gallery) != config.gallery_rows or gallery.vectors.shape[1] != width:
+    if len(gallery) != config.gallery_rows:
         raise ModelFormatError(
-            f"{folder.path}: the gallery holds {len(gallery)} rows of {gallery.vectors.shape[1]}, but config.json "
-            f"says {config.gallery_rows} of {width}; get the model anew."
+            f"{folder.path}: the gallery holds {len(gallery)} rows, but config.json says {config.gallery_rows}; "
+            "get the model anew."
         )
     return gallery
 

@@ -53,6 +53,9 @@ FORMAT = 1
 Packing = Literal["float16", "int8", "float32", "exact"]
 _SCALE = "/scale"
 _LONGEST_HEADER = 100_000_000
+_NAME = re.compile(r"[\w. -]+")
+"""Of a file of a folder: a path could lead out of it."""
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _DTYPES = {
     "F64": torch.float64,
     "F32": torch.float32,
@@ -81,6 +84,11 @@ class ModelFolder:
                 f"reads; use the version of Graticule that made the {what}, or get the {what} anew."
             )
         self._digests: dict[str, str] = manifest["files"]
+        for name, digest in self._digests.items():
+            if not (_NAME.fullmatch(name) and isinstance(digest, str) and _SHA256.fullmatch(digest)):
+                raise ModelFormatError(
+                    f"{path / 'manifest.json'}: {name[:100]!r} is no file with its SHA-256; get the {what} anew."
+                )
 
     @classmethod
     def find(cls, name_or_folder: str | Path) -> ModelFolder:
@@ -123,7 +131,14 @@ class ModelFolder:
 
     def text(self, name: str) -> str | None:
         """A further file of the model, such as calibration.json; None if it has none of that name."""
-        return self._verified(name).decode() if name in self._digests else None
+        if name not in self._digests:
+            return None
+        try:
+            return self._verified(name).decode()
+        except UnicodeDecodeError as error:
+            raise ModelFormatError(
+                f"{self.path / name}: is no text in UTF-8; get the {self._what} anew."
+            ) from error
 
     def mapped(self, name: str) -> dict[str, Tensor]:
         """The tensors of one file as they are stored, left on disk: pages come in as they are read, and go again.

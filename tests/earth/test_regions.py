@@ -163,6 +163,11 @@ def test_a_ring_may_go_to_the_pole_and_back(written):
         ("50 km around 91,0", "latitude 91"),
         ("0.0001 km around 0,0", "is empty"),
         ("no-such-file.geojson", "no-such-file.geojson: can't be read"),
+        # Each of these kept a processor busy for hours, or longer.
+        (",".join(["1" * 20_000] * 3), "60,002 letters, the limit is 500"),
+        (",".join(["1" * 160] * 3), "can't be understood"),
+        ("1" * 490 + " km", "can't be understood"),
+        ("x" * 100_000, "100,000 letters"),
     ],
 )
 def test_what_makes_no_sense_is_refused(text, message):

@@ -92,7 +92,20 @@ class TestOnDisk:
             ('{"latitude": 1, "longitude": 2}', "line 2: has no path"),
             ('{"path": "a.jpg"}', "line 2: latitude None"),
             ('{"path": "a.jpg", "latitude": 91, "longitude": 2}', "latitude 91 must be"),
-            ('{"path": "a.jpg", "latitude": NaN, "longitude": 2}', "latitude nan must be"),
+            ('{"path": "a.jpg", "latitude": NaN, "longitude": 2}', "line 2: is not JSON"),
+            ('{"path": "a.jpg", "latitude": 1, "longitude": 2, "radius_km": 1e999}', "line 2: is not JSON"),
+            ("[" * 100_000, "line 2: is not JSON"),
+            ('{"path": "a.jpg", "not_sure": {"circle": [1, 2]}}', "must be an object with a latitude"),
+            ('{"path": "a.jpg", "not_sure": 7, "latitude": 1, "longitude": 2}', "must be an object"),
+            (
+                '{"path": "a.jpg", "latitude": 1, "longitude": 2, "candidates": {}}',
+                "candidates must be a list",
+            ),
+            ('{"path": "a.jpg", "latitude": 1, "longitude": 2, "candidates": [7]}', "7 must be an object"),
+            (
+                '{"path": "a.jpg", "latitude": 1, "longitude": 2, "candidates": [{"latitude": 1e19, "longitude": 2}]}',
+                "latitude 1e.19 must be",
+            ),
             ('{"path": "a.jpg", "latitude": 9, "longitude": true}', "longitude True must be"),
         ],
     )
@@ -144,6 +157,14 @@ class TestOverHttp:
         assert first["candidates"][0]["place"]["country"] == "FR"
         assert refused["place"] is None
         assert unsure["place"]["text"]
+
+    def test_names_that_are_no_text_and_results_that_are_sure_after_all_are_told(self, tmp_path):
+        path = tmp_path / "results.jsonl"
+        path.write_text(json.dumps(result("\udce9.jpg", not_sure=None)) + "\n")
+        with running({}, Batch(path)) as server:
+            told = httpx.get(f"{server.url}v1/review", timeout=60).json()
+        assert told["results"][0]["path"] == "\udce9.jpg"
+        assert told["results"][0]["place"]["country"] == "FR"
 
     def test_a_decision_is_kept_and_can_be_taken_back(self, client, journal):
         response = client.put("/v1/review/1", json=MOVED)

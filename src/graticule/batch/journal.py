@@ -135,7 +135,7 @@ def _line(record: Record) -> bytes:
 def _whole(line: bytes) -> bool:
     try:
         return line.endswith(b"\n") and isinstance(json.loads(line), dict)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
 
 
@@ -149,7 +149,7 @@ def _compare(path: Path, line: bytes, now: Any) -> None:
     try:
         before, wanted = json.loads(line)["batch"], now["batch"]
         changed = [name for name in wanted if before.get(name) != wanted[name]]
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise InputError(
             f"{path}: is not what a batch that was stopped leaves. Move it away, or name another output."
         ) from error

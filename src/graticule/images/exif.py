@@ -12,6 +12,7 @@ A place is given only if there is no doubt about it. Cameras without a fix, edit
 from __future__ import annotations
 
 import io
+import re
 import struct
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -95,9 +96,11 @@ def _exif_block(stream: BinaryIO, name: str) -> BinaryIO:
         raise _NoPlaceError("damaged or cut short") from error
     if not block:
         raise _NoPlaceError("no EXIF in the picture")
-    while block.startswith(b"Exif\0\0"):
-        block = block[6:]
-    return io.BytesIO(block)
+    return io.BytesIO(_WITHOUT_MARKS.sub(b"", block, count=1))
+
+
+_WITHOUT_MARKS: Final = re.compile(rb"\A(?:Exif\0\0)*+")
+"""What stands before the structure, mostly once; cut off at once, since a block can be a million of them."""
 
 
 def _png_exif(stream: BinaryIO) -> bytes | None:

@@ -10,8 +10,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from graticule.errors import InputError
 from graticule.metadata.answer import Review
 
@@ -48,7 +46,7 @@ def read_decisions(results: Path) -> dict[int, tuple[str, Review | None]]:
                 content["path"],
                 None if review is None else Review.model_validate(review),
             )
-        except (ValueError, TypeError, LookupError, ValidationError) as error:
+        except (ValueError, TypeError, LookupError, RecursionError) as error:
             raise InputError(
                 f"{path}, line {number}: is no decision of `graticule review`. Nothing is written, since it may be a "
                 "rejection: mend the line, or move the file away."

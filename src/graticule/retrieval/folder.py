@@ -20,7 +20,7 @@ from torch import Tensor
 from graticule.errors import ModelFormatError, ModelNotFoundError
 from graticule.registry import INDEXES
 from graticule.retrieval.exact import ExactIndexConfig
-from graticule.retrieval.gallery import Gallery
+from graticule.retrieval.gallery import Gallery, check_places
 from graticule.retrieval.ivfpq import IvfPqIndex, IvfPqIndexConfig, body_bytes, read_body
 from graticule.store import ModelFolder, make_folder, save_tensors, write_whole
 
@@ -111,6 +111,11 @@ def open_gallery(folder: ModelFolder, config: IndexConfig, *, rows: int, width: 
     """
     vectors = mapped_matrix(folder, VECTORS, "vectors", (rows, width))
     lat_lon = mapped_matrix(folder, LAT_LON, "lat_lon", (rows, 2))
+    check_places(lat_lon, name=str(folder.path / LAT_LON))
+    if not vectors.is_floating_point():
+        raise ModelFormatError(
+            f"{folder.path / VECTORS}: holds {vectors.dtype}, not unit vectors; make it anew."
+        )
     if isinstance(config, IvfPqIndexConfig):
         body = read_body(folder.data(BODY), name=str(folder.path / BODY))
         return Gallery(lat_lon, vectors, IvfPqIndex(vectors, body, config))

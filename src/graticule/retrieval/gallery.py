@@ -9,10 +9,32 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from graticule.errors import ModelFormatError
 from graticule.retrieval.contract import Index
 from graticule.retrieval.exact import ExactIndex
 
-__all__ = ["Gallery"]
+__all__ = ["Gallery", "check_places"]
+
+
+def check_places(lat_lon: Tensor, *, name: str) -> None:
+    """See that a stored tensor holds places.
+
+    Args:
+        lat_lon: what should be (N, 2) degrees.
+        name: of the file or folder, for the message.
+
+    Raises:
+        ModelFormatError: it is shaped otherwise, or one of them is not on Earth.
+    """
+    if lat_lon.ndim != 2 or lat_lon.shape[1] != 2 or not lat_lon.is_floating_point():
+        raise ModelFormatError(f"{name}: lat_lon is {tuple(lat_lon.shape)}, not N x 2 degrees; get it anew.")
+    # Least and most, rather than a comparison of each: millions lie on disk. NaN comes through both.
+    least, most = (torch.aminmax(lat_lon, dim=0)) if len(lat_lon) else (torch.zeros(2),) * 2
+    limits = torch.tensor([90.0, 180.0])
+    if not bool((least >= -limits).all() and (most <= limits).all()):
+        raise ModelFormatError(
+            f"{name}: holds places that are not on Earth, from {least.tolist()} to {most.tolist()}; get it anew."
+        )
 
 
 @dataclass(frozen=True)

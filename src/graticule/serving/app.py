@@ -38,6 +38,8 @@ def create_app(service: Service, batch: Batch | None = None) -> ASGIApp:
         summary="Where on Earth was this picture taken, and how sure are we?",
         version=_version(),
         docs_url=None,
+        # A path with a slash too many is none, like any other: nothing is redirected.
+        redirect_slashes=False,
         redoc_url=None,
         # Whatever the environment says, nothing is reported to anybody.
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},

@@ -18,7 +18,7 @@ from graticule.lock import locked
 from graticule.metadata.decisions import decisions_path
 from graticule.output import atomic_text
 
-__all__ = ["Batch"]
+__all__ = ["Batch", "estimate"]
 
 
 class Batch:
@@ -143,7 +143,8 @@ def _lines(data: bytes, path: Path) -> Iterator[tuple[dict[str, Any], str]]:
         place = f"{path}, line {number}"
         try:
             value = json.loads(line)
-        except ValueError as error:
+            json.dumps(value, allow_nan=False)  # what the page is told must be JSON: NaN and 1e999 are none
+        except (ValueError, RecursionError) as error:
             raise TableError(f"{place}: is not JSON ({error}).") from error
         if not isinstance(value, dict):
             raise TableError(f"{place}: is no JSON object.")
@@ -158,10 +159,26 @@ def _result(value: dict[str, Any], place: str) -> dict[str, Any]:
         )
     if "error" in value:
         return value
-    doubt = value.get("not_sure")
-    at = doubt.get("circle", {}) if isinstance(doubt, dict) else value
-    latitude, longitude = at.get("latitude"), at.get("longitude")
-    for name, number, most in (("latitude", latitude, 90), ("longitude", longitude, 180)):
-        if not isinstance(number, int | float) or isinstance(number, bool) or not abs(number) <= most:
-            raise TableError(f"{place}: {name} {number!r} must be a number from {-most} to {most}.")
+    candidates = value.setdefault("candidates", [])
+    if not isinstance(candidates, list):
+        raise TableError(f"{place}: candidates must be a list.")
+    for point in (estimate(value), *candidates):
+        _check_point(point, place)
     return value
+
+
+def estimate(result: dict[str, Any]) -> Any:
+    """Where a result says that its picture was taken: itself, or the circle that it is not sure of."""
+    doubt = result.get("not_sure")
+    if doubt is None:
+        return result
+    return doubt.get("circle") if isinstance(doubt, dict) else None
+
+
+def _check_point(point: Any, place: str) -> None:
+    if not isinstance(point, dict):
+        raise TableError(f"{place}: {point!r:.40} must be an object with a latitude and a longitude.")
+    for name, most in (("latitude", 90), ("longitude", 180)):
+        number = point.get(name)
+        if not isinstance(number, int | float) or isinstance(number, bool) or not abs(number) <= most:
+            raise TableError(f"{place}: {name} {number!r:.40} must be a number from {-most} to {most}.")

@@ -16,7 +16,7 @@ from graticule.errors import PictureError
 from graticule.images.open import open_picture
 from graticule.serving import schema
 from graticule.serving.problems import JSON, ServingError
-from graticule.serving.review import Batch
+from graticule.serving.review import Batch, estimate
 from graticule.serving.routes import errors
 from graticule.serving.service import Service
 from graticule.serving.uploads import small_body
@@ -106,16 +106,15 @@ def _told(batch: Batch) -> list[str]:
     )
     for (_, holder), place in zip(named, found, strict=True):
         holder["place"] = place.to_dict()
-    return [json.dumps(result, ensure_ascii=False) for result in shown]
+    return [json.dumps(result) for result in shown]  # ASCII: names of files need not be valid text
 
 
 def _points(result: dict[str, Any]) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     """What of a result has a place, and where its name goes."""
     if "error" in result:
         return []
-    estimate = result["not_sure"]["circle"] if "not_sure" in result else result
-    result["candidates"] = [{**candidate} for candidate in result.get("candidates", [])]
-    return [(estimate, result), *((candidate, candidate) for candidate in result["candidates"])]
+    result["candidates"] = [{**candidate} for candidate in result["candidates"]]
+    return [(estimate(result), result), *((candidate, candidate) for candidate in result["candidates"])]
 
 
 def _scaled(path: Path, side: int) -> bytes:

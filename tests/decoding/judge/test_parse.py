@@ -328,6 +328,9 @@ def test_a_choice_is_read(text):
         ('{"choice": 3', "cut short"),
         ('{"latitude": 1, "longitude": 2}', "several"),
         ("{}", "no number"),
+        # Without possessive quantifiers, each took seconds.
+        (f'{{"choice": "{" " * 19_900}"}}', "no candidate"),
+        (f'{{"choice": "{"(#" * 9_900}"}}', "no candidate"),
     ],
 )
 def test_what_is_no_choice_or_may_be_two_is_refused(text, reason):

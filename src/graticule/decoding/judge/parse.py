@@ -31,8 +31,10 @@ _DENIAL: Final = re.compile(
     r"\b(?:not|none|neither|nor|no(?!\.)|never|cannot|unable|sorry|unsure)\b|n['\u2019]t\b", re.IGNORECASE
 )
 _WHOLE: Final = re.compile(r"(?<![\w.,+/\u2212\u2013-])[0-9]{1,6}(?![\w%/]|[.,][0-9]|\s?[-\u2013]\s?[0-9])")
+# Possessive, so that a long answer of blanks takes no longer to refuse.
 _CHOICE: Final = re.compile(
-    r"[\s\"'*(#]*(?:candidate|choice|number|option|place)?[\s\"'*(#:.]*([0-9]{1,6})[\s\"'*).]*", re.IGNORECASE
+    r"[\s\"'*(#]*+(?:candidate|choice|number|option|place)?[\s\"'*(#:.]*+([0-9]{1,6})[\s\"'*).]*+",
+    re.IGNORECASE,
 )
 
 

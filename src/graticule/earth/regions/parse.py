@@ -18,10 +18,13 @@ from graticule.errors import InputError
 
 __all__ = ["parse_region", "region_in_words", "region_of_geojson", "united_region"]
 
-_NUMBER = r"\s*([+-]?(?:\d+\.?\d*|\.\d+))\s*"
+# Each digit can be read in one way only: two would make a long text that is no box take hours.
+_NUMBER = r"\s*([+-]?(?:\d+(?:\.\d*)?|\.\d+))\s*"
 _BOX = re.compile(",".join([_NUMBER] * 4))
 _CIRCLE = re.compile(rf"{_NUMBER}km\s+around{_NUMBER},{_NUMBER}", re.IGNORECASE)
 _LARGEST_KM = 10_000
+_LONGEST = 500
+"""Letters of a region in words: what is longer is compared with no country's name, and not repeated."""
 
 
 def parse_region(text: str | Sequence[str]) -> Region:
@@ -56,6 +59,11 @@ def region_in_words(text: str) -> Region:
     Raises:
         InputError: It can't be understood, is empty, or names what does not exist.
     """
+    if len(text) > _LONGEST:
+        raise InputError(
+            f"region '{text[:40]}...' can't be understood: {len(text):,} letters, the limit is {_LONGEST}. Say what "
+            "has many corners as GeoJSON"
+        )
     if match := _BOX.fullmatch(text):
         return Region(text, _box(text, *map(float, match.groups())))
     if match := _CIRCLE.fullmatch(text):
