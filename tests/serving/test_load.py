@@ -115,6 +115,27 @@ def test_connections_are_bounded(stand_in):
         assert everything(third).startswith(b"HTTP/1.1 503 ")
 
 
+def test_one_connection_too_many_hears_so_even_while_it_sends(stand_in):
+    with (
+        running({"stand-in": stand_in}, limits={"connections": 1}) as server,
+        connected(server.port),
+        connected(server.port) as second,
+    ):
+        second.sendall(b"POST /v1/locate HTTP/1.1\r\nContent-Length: 999999\r\n\r\n" + bytes(999_999))
+        answer = everything(second)
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b"Retry-After: 2" in answer
+
+
+@pytest.mark.parametrize(
+    "sent", [b"GET / HTTP/1.1\r\nX: " + b"x" * (1 << 20), b"\x16\x03\x01\r\n\r\n" + bytes(1 << 20)]
+)
+def test_what_is_no_http_is_told_so_even_while_it_is_sent(stand_in, sent):
+    with running({"stand-in": stand_in}) as server, connected(server.port) as connection:
+        connection.sendall(sent)
+        assert everything(connection).startswith(b"HTTP/1.1 400 ")
+
+
 def test_requests_before_the_model_is_warm_wait_for_it(stand_in):
     stand_in.gate.clear()
     with (
