@@ -82,3 +82,11 @@ def test_no_pictures_make_a_page_too(tmp_path):
 def test_where_it_cannot_be_written(records, tmp_path):
     with pytest.raises(InputError, match="can't be written"):
         write_contact_sheet(records, tmp_path / "no" / "sheet.html", total=4)
+
+
+def test_what_a_killed_run_left_of_a_page_is_swept(records, tmp_path):
+    for name in (".sheet.html.12.tmp", ".notes.tmp"):
+        (tmp_path / name).touch()
+    write_contact_sheet(records, tmp_path / "sheet.html", total=4)
+    assert not (tmp_path / ".sheet.html.12.tmp").exists()
+    assert (tmp_path / ".notes.tmp").exists()

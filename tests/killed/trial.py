@@ -22,7 +22,8 @@ from killing import in_a_process
 TWICE = 4
 """Of so many moments one is followed by a second."""
 PROMISES = {
-    "half_written": "files seen after a kill that are neither as before nor as an unharmed run ever had them",
+    "half_written": "files seen after a kill that are neither as before nor as an unharmed run ever had them, or "
+    "gone though they are there before and after it",
     "differing": "files that are not those of an unharmed run, once the same was run again",
     "left": "files and folders that an unharmed run does not leave, temporaries among them",
     "not_undone": "files that are not as before, once it was undone, after the kill or at the end",
@@ -123,19 +124,21 @@ class Bench:
         return in_a_process(dying)
 
     def _half_written(self, case):
-        """Names of visible files that are neither as they were nor as the unharmed run ever had them.
+        """Names of visible files that are neither as they were nor as the unharmed run ever had them, or are gone.
 
         And of folders whose manifest does not fit what lies beside it.
         """
+        seen = contents(case)
         found = [
             name
-            for name, held in contents(case).items()
+            for name, held in seen.items()
             if held is not None
             and not any(part.startswith(".") for part in Path(name).parts)
             and not name.endswith(self.job.grows)
             and held != self._before.get(name)
             and held not in self._versions.get(name, ())
         ]
+        found += (self._before.keys() & contents(self._whole).keys()) - seen.keys()
         for manifest in case.rglob("manifest.json"):
             try:
                 folder = ModelFolder(manifest.parent)

@@ -23,6 +23,7 @@ from graticule.figures.page import page, thumbnail
 from graticule.images.address import is_address
 from graticule.images.open import open_picture
 from graticule.output import atomic_text
+from graticule.output.files import sweep_for
 from graticule.output.record import Record, estimate_words, place_words, reason
 
 __all__ = ["PAGE", "write_contact_sheet"]
@@ -64,6 +65,7 @@ def write_contact_sheet(
     waiting, done = iter(records), 0
     for number, name in enumerate(names):
         shown = list(islice(waiting, PAGE))
+        sweep_for(name)
         with atomic_text(name) as stream:
             stream.write(_page(shown, names, number, total))
         done += len(shown)

@@ -11,7 +11,7 @@ from killed.jobs.parts import render, save_model
 
 
 class Locate(Job):
-    variants = tuple(WRITERS)
+    variants = (*WRITERS, "jsonl and a contact sheet")
     grows = ("found.part",)
 
     def prepare(self, root):
@@ -25,7 +25,13 @@ class Locate(Job):
 
     def run(self, variant, root, out):
         run.GROUP = 5
-        asked = ["locate", str(root / "pictures"), "--model", str(root / "model"), "--format", variant]
+        form, _, more = variant.partition(" ")
+        asked = ["locate", str(root / "pictures"), "--model", str(root / "model"), "--format", form]
+        asked += [
+            "--output",
+            str(out / "found"),
+            *(["--contact-sheet", str(out / "sheet.html")] if more else []),
+        ]
         with suppress(SystemExit):  # with 1, as some are refused
-            app([*asked, "--output", str(out / "found")])
+            app(asked)
         assert (out / "found").exists()
