@@ -23,7 +23,7 @@ ONLY_PARSED = {
     "installs packages": r"^pip ",
     "is what runs this test, or takes as long": r"^(make|pytest|torchrun|accelerate|python -m)\b",
     "takes minutes, and has its own results file": r"^python (benchmarks|tools)/",
-    "fetches": r"^graticule models pull",
+    "fetches": r"^graticule models pull|--allow-urls\b",
     "serves until it is stopped": r"^graticule (serve|review)\b",
     "asks a server": r"--judge\b",
     "trains for minutes or hours": r"^graticule (align|calibrate|fit|index|reward|train)\b",

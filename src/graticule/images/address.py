@@ -53,7 +53,7 @@ class Address:
 
     Example:
         >>> print(Address("https://someone:secret@example.org/a.jpg?key=123"))
-        https://example.org/a.jpg?...b2fb0c16
+        https://example.org/a.jpg?...05ed1834
     """
 
     url: str

@@ -90,7 +90,7 @@ class _Allowance:
         return left
 
     def take(self, count: int) -> None:
-        """Count bytes that have arrived, or are going to.
+        """Count bytes that have arrived.
 
         Raises:
             _TooMuchError: more than are left.
@@ -151,8 +151,12 @@ def _connected(hop: Address, parts: Parts, allowance: _Allowance) -> socket.sock
     connection = _first_reached(found, allowance)
     if parts.scheme == "http":
         return connection
-    connection.settimeout(allowance.seconds())
-    return _tls().wrap_socket(connection, server_hostname=parts.host)
+    try:
+        connection.settimeout(allowance.seconds())
+        return _tls().wrap_socket(connection, server_hostname=parts.host)
+    except BaseException:
+        connection.close()
+        raise
 
 
 def _resolved(parts: Parts, allowance: _Allowance) -> list[Found]:
