@@ -1,11 +1,14 @@
 """The command line as a whole: quick help, no traceback by accident, one on demand."""
 
+import io
 import os
+import struct
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import graticule
 from graticule.errors import GraticuleError
@@ -90,3 +93,36 @@ def test_an_unexpected_error_is_short_unless_asked(run, locator, monkeypatch):
         status, _, err = run(*arguments)
         assert status == 3
         assert "Traceback" in err
+
+
+READ = """
+import sys
+from graticule import cli
+from graticule.images.batches import read_batches, walk
+if sys.argv[2] == "prepared":
+    cli._prepare_streams()
+for batch in read_batches(walk(sys.argv[1]), 8):
+    print(len(batch))
+"""
+
+
+def test_what_pillow_says_of_damaged_pictures_is_not_shown(tmp_path):
+    """In a process of its own, for pytest listens to logs and warnings."""
+    written = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(written, "TIFF")
+    samples = struct.pack("<HHI", 277, 3, 1)  # how many numbers a pixel has: three, and now 300
+    lying = written.getvalue().replace(samples + b"\3\0", samples + struct.pack("<H", 300))
+    (tmp_path / "samples.tif").write_bytes(lying)
+    cut_short = b"Exif\0\0II*\0" + struct.pack("<IHHHII", 8, 9, 271, 2, 5000, 90)
+    Image.new("L", (8, 8)).save(tmp_path / "exif.jpg", exif=cut_short)
+
+    def said(prepared):
+        done = subprocess.run(
+            [sys.executable, "-c", READ, tmp_path, prepared], capture_output=True, text=True, check=True
+        )
+        assert done.stdout == "2\n"
+        return done.stderr
+
+    assert "UserWarning" in said("")
+    assert "samples per pixel" in said("")
+    assert said("prepared") == ""

@@ -9,6 +9,7 @@ Only typer is imported here: torch and the like wait inside the commands, so tha
 from __future__ import annotations
 
 import io
+import logging
 import os
 import sys
 import traceback
@@ -130,3 +131,4 @@ def _prepare_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
     # What Pillow warns of, a picture too large or damaged, is refused in words of our own.
     warnings.filterwarnings("ignore", module=r"PIL\.")
+    logging.getLogger("PIL").addHandler(logging.NullHandler())
