@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from serving import served
+from service.server import served
 
 PICTURE = Path(__file__).parents[1] / "examples" / "pictures" / "view-000000.png"
 WEBGL = ("--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-sandbox")
@@ -44,8 +44,8 @@ def main() -> None:
     options = parser.parse_args()
     from playwright.sync_api import sync_playwright
 
-    with served("orbit") as port, sync_playwright() as playwright:
-        url = f"http://127.0.0.1:{port}/"
+    with served("orbit") as server, sync_playwright() as playwright:
+        url = f"http://127.0.0.1:{server.port}/"
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=list(WEBGL))
         visit(browser, url)  # the first visit starts the browser's own processes
         visits = [visit(browser, url) for _ in range(options.repeats)]

@@ -18,15 +18,10 @@ import json
 import os
 import platform
 import random
-import re
 import statistics
-import subprocess
-import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -36,32 +31,11 @@ from graticule.data.orbit.mosaic import training_mosaic_path
 from graticule.images.batches import walk
 from graticule.locator import Geolocator
 from graticule.serving.describe import Detail, described
+from service.server import served
+from service.wire import FORM, form
 
-SERVE = [sys.executable, "-m", "graticule", "serve", "--port", "0", "--no-browser", "--model"]
-BOUNDARY = "a-boundary-that-no-picture-holds"
 DETAILS: tuple[Detail, ...] = ("estimate", "answer")
 BATCH = 64
-
-
-@contextmanager
-def served(model: str) -> Iterator[int]:
-    """The port of a server, while the block runs."""
-    process = subprocess.Popen([*SERVE, model], stderr=subprocess.PIPE, text=True)
-    assert process.stderr is not None
-    said = ""
-    try:
-        for line in process.stderr:
-            said += line
-            if found := re.search(r"http://127\.0\.0\.1:(\d+)/", line):
-                # It logs every request: a pipe that nobody empties would stop it.
-                threading.Thread(target=process.stderr.read, daemon=True).start()
-                yield int(found[1])
-                break
-        else:
-            raise SystemExit(f"the server ended: {said}")
-    finally:
-        process.terminate()
-        process.wait()
 
 
 def requests(pictures: list[Path], detail: Detail) -> list[tuple[bytes, int]]:
@@ -75,10 +49,8 @@ def requests(pictures: list[Path], detail: Detail) -> list[tuple[bytes, int]]:
 
 
 def _form(pictures: list[Path], detail: str) -> bytes:
-    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="'
-    parts = [f'{head}pictures"; filename="{path}"\r\n\r\n'.encode() + path.read_bytes() for path in pictures]
-    parts.append(f'{head}detail"\r\n\r\n{detail}'.encode())
-    return b"\r\n".join([*parts, f"--{BOUNDARY}--\r\n".encode()])
+    parts = [("pictures", str(path), path.read_bytes()) for path in pictures]
+    return form([*parts, ("detail", None, detail.encode())])
 
 
 def ask(port: int, bodies: list[tuple[bytes, int]], clients: int) -> tuple[float, list[float], list[bytes]]:
@@ -94,9 +66,7 @@ def ask(port: int, bodies: list[tuple[bytes, int]], clients: int) -> tuple[float
             if number < 0:
                 return
             start = time.perf_counter()
-            connection.request(
-                "POST", "/v1/locate", body, {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
-            )
+            connection.request("POST", "/v1/locate", body, FORM)
             response = connection.getresponse()
             answers[number] = response.read()
             latencies[number] = time.perf_counter() - start
@@ -176,12 +146,12 @@ def main() -> None:
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         "torch": torch.__version__,
     }
-    with tempfile.TemporaryDirectory() as scratch, served(options.model) as port:
+    with tempfile.TemporaryDirectory() as scratch, served(options.model) as server:
         folder = Path(scratch)
         render_folder(training_mosaic_path(), folder, views=options.pictures, seed=2)
         geolocator = Geolocator.load(options.model)
         for detail in DETAILS:
-            found = measure(port, geolocator, walk([folder]), detail, options.clients, options.repeats)
+            found = measure(server.port, geolocator, walk([folder]), detail, options.clients, options.repeats)
             figures[detail] = found
             print(
                 f"{detail:8}  library {found['library_pictures_s']:5.0f} pictures/s   service "
