@@ -169,12 +169,12 @@ def _wheel_item(path: Path | None) -> Item:
 
 
 def _clip_item(folder: Path | None) -> Item:
-    what = "Vision tower of CLIP ViT-L/14"
+    what = "CLIP ViT-L/14, of which the vision tower is kept"
     if folder is not None:
         size = sum(_length(path) for path in folder.glob("*.safetensors"))
         return Item(what, str(folder), size, "MIT", local=True)
     source = f"{tower.hub()}/{CLIP.repository} at {CLIP.revision[:7]}"
-    return Item(what, source, CLIP.tower_bytes, "MIT")
+    return Item(what, source, CLIP.weights_bytes, "MIT")
 
 
 def _length(path: Path) -> int:
@@ -229,12 +229,10 @@ def _encoder(
         origin = _local_origin(plan.clip)
         report(f"CLIP: {origin}")
         return encoder, origin
-    report(f"Fetching the vision tower of {CLIP.repository}")
-    before = plan.total_bytes - CLIP.tower_bytes
-    digest = tower.fetch_tower(
-        CLIP, work / "clip", progress=lambda done, _: progress(before + done, plan.total_bytes)
-    )
-    origin = f"{tower.hub()}/{CLIP.repository} at {CLIP.revision}, {CLIP.tower_bytes} bytes, SHA-256 {digest}"
+    report(f"Fetching {CLIP.repository}")
+    before = plan.total_bytes - CLIP.weights_bytes
+    tower.fetch_clip(CLIP, work / "clip", progress=lambda done, _: progress(before + done, plan.total_bytes))
+    origin = f"{tower.hub()}/{CLIP.repository} at {CLIP.revision}, SHA-256 {CLIP.weights_sha256}"
     return ClipEncoder.from_folder(work / "clip"), origin
 
 
