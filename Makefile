@@ -37,7 +37,7 @@ bench: $(VENV)/.dev ## Run the benchmarks, which takes hours; figures go to benc
 
 fuzz: $(VENV)/.dev ## Feed each door hostile input for TIME_S seconds
 	$(PIP) -c constraints.txt -e '.[fuzz]'
-	$(BIN)/python -m fuzz.run --time-s $(TIME_S)
+	$(BIN)/python -m fuzz.run --time-s $(TIME_S) --output benchmarks/results/fuzz.json
 
 model: $(VENV)/.dev ## Train the shipped model anew, resumable; hours on two cores
 	$(BIN)/graticule train orbit --out src/graticule/models/orbit
