@@ -115,10 +115,11 @@ def _process(name: str, folder: Path, time_s: float, seed: int) -> tuple[int, Pa
     ]
     # Its temporary files go with it, even if it is killed.
     with tempfile.TemporaryDirectory(prefix="graticule-fuzz-") as scratch, log.open("wb") as stream:
+        # One thread: networks so small would only wait for each other's.
         done = subprocess.run(
             _worker(name, folder, flags),
             cwd=ROOT,
-            env={**os.environ, "TMPDIR": scratch},
+            env={**os.environ, "TMPDIR": scratch, "OMP_NUM_THREADS": "1"},
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=subprocess.STDOUT,

@@ -284,6 +284,7 @@ def safetensors_of(header, body=b""):
         {"x": {"dtype": "F32", "shape": [2], "data_offsets": ["0", "8"]}},
         {"x": {"dtype": "PICKLE", "shape": [2], "data_offsets": [0, 8]}},
         {"x": {"dtype": "F32", "shape": [2**70, 0], "data_offsets": [0, 0]}},
+        {"x": {"dtype": "F32", "shape": [10**4000] * 3000, "data_offsets": [0, 8]}},  # minutes to multiply
         {name: {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]} for name in "xy"},
     ],
 )

@@ -16,8 +16,9 @@ from fuzz.target import Target
 from fuzz.targets.files import folder, small_model
 from graticule.errors import GraticuleError, ModelError
 from graticule.prediction import Refusal
+from graticule.store import shipped_models
 
-_FURTHER = {"calibration.json", "fusion.json", "thumbnails.safetensors", "manifest.json"}
+_FURTHER = {"calibration.json", "familiarity.json", "fusion.json", "thumbnails.safetensors", "manifest.json"}
 """Files that the small model lacks, or that are no part of its manifest."""
 
 
@@ -69,6 +70,8 @@ def _whole(name: str) -> bytes:
 
     if (small_model() / name).exists():
         return (small_model() / name).read_bytes()
+    if name == "familiarity.json":
+        return (shipped_models()["orbit"] / name).read_bytes()
     if name == "thumbnails.safetensors":
         import torch
 

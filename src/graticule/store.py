@@ -53,6 +53,8 @@ FORMAT = 1
 Packing = Literal["float16", "int8", "float32", "exact"]
 _SCALE = "/scale"
 _LONGEST_HEADER = 100_000_000
+_MOST_AXES = 16
+"""Of a tensor: to multiply thousands of numbers of thousands of digits takes minutes."""
 _NAME = re.compile(r"[\w. -]+")
 """Of a file of a folder: a path could lead out of it."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -238,6 +240,8 @@ def _views(data: bytearray | mmap.mmap) -> dict[str, Tensor]:
     at = 0
     for name, entry in sorted(header.items(), key=lambda item: item[1]["data_offsets"]):
         dtype, shape, (first, last) = _DTYPES[entry["dtype"]], entry["shape"], entry["data_offsets"]
+        if len(shape) > _MOST_AXES:
+            raise ValueError(f"{name!r} has {len(shape)} axes")
         count = math.prod(shape)
         if first != at or count < 0 or last - first != count * dtype.itemsize:
             raise ValueError(f"{name!r} is not where the header says")

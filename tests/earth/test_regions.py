@@ -216,6 +216,8 @@ def test_no_region_is_refused():
         (polygon(ring([0, 0], [1, 1], [0, 0])), "bounds no area"),
         (polygon(ring([-180, -5], [180, -5], [180, 5], [-180, 5])), "360 degrees of longitude away"),
         (polygon([[[0, 0], *([[1, 0], [1, 1]] * 100_001), [0, 0]]]), "200,004 positions"),
+        # A request of 5,000 positions took a minute and 4 GB.
+        (polygon([[[0, 0], *([[179, 1], [0, 2]] * 200), [0, 0]]]), "716,.* points would stand for them"),
     ],
 )
 def test_files_that_are_wrong_are_refused_by_place(written, shape, message):

@@ -81,6 +81,15 @@ def test_a_bomb_in_a_png_is_not_blown_up(tmp_path, save_picture):
     assert len(packet) == 64 << 20
 
 
+def test_many_bombs_in_a_png_are_not_blown_up_together(tmp_path, save_picture):
+    path = save_picture(tmp_path / "a.png")
+    packed = zlib.compress(bytes(40 << 20), 9)
+    for _ in range(4):
+        _insert_chunk(path, b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + packed)
+    with pytest.raises(PictureError, match="more XMP than is looked at"):
+        read_existing(path)
+
+
 def test_old_metadata_of_a_png_leaves_doubt(tmp_path, save_picture):
     path = save_picture(tmp_path / "a.png")
     _insert_chunk(path, b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(b"exif"))

@@ -117,6 +117,10 @@ def _of_png(stream: BinaryIO, name: str) -> tuple[bytes, ...]:
             )
         if kind == b"iTXt" and body.startswith(b"XML:com.adobe.xmp\0"):
             found.append(_international_text(body))
+            if sum(map(len, found)) > _LONGEST:
+                raise PictureError(
+                    f"{name}: has more XMP than is looked at. Whether it has GPS is not known."
+                )
     return tuple(found)
 
 

@@ -12,13 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 from s2geometry import S2Polygon
 
-from graticule.earth.regions.shapes import enclosed, united
+from graticule.earth.regions.shapes import enclosed, side_points, united
 from graticule.errors import InputError
 
 __all__ = ["MOST_POSITIONS", "geojson_polygon", "read_geojson"]
 
 _MOST_BYTES = 50_000_000
 MOST_POSITIONS = 200_000
+_MOST_POINTS = 500_000
+"""Of all outlines, with those between their positions (see `shapes`)."""
 
 
 def read_geojson(path: Path) -> S2Polygon:
@@ -52,7 +54,9 @@ def geojson_polygon(document: Any, *, most_positions: int = MOST_POSITIONS) -> S
     try:
         found = list(_polygons(document, ""))
         _check_size(found, most_positions)
-        return united([_polygon(rings, place) for place, rings in found])
+        checked = [(place, _rings(rings, place)) for place, rings in found]
+        _check_length([ring for _, rings in checked for ring in rings])
+        return united([_polygon(rings, place) for place, rings in checked])
     except RecursionError as error:
         raise InputError("its collections are nested too deeply") from error
 
@@ -112,12 +116,24 @@ def _at(place: str, key: str) -> str:
     return f"{place}.{key}" if place else key
 
 
-def _polygon(rings: Any, place: str) -> S2Polygon:
+def _rings(rings: Any, place: str) -> list[NDArray[np.float64]]:
     if not isinstance(rings, list) or not rings:
         raise InputError(f"{place}: has no rings")
-    checked = [_ring(ring, f"{place}[{index}]") for index, ring in enumerate(rings)]
+    return [_ring(ring, f"{place}[{index}]") for index, ring in enumerate(rings)]
+
+
+def _check_length(rings: list[NDArray[np.float64]]) -> None:
+    """A few positions far apart become many points: thousands would take minutes, and gigabytes."""
+    points = sum(int(side_points(ring).sum()) for ring in rings)
+    if points > _MOST_POINTS:
+        raise InputError(
+            f"has sides so long that {points:,} points would stand for them, more than {_MOST_POINTS:,}: simplify it"
+        )
+
+
+def _polygon(rings: list[NDArray[np.float64]], place: str) -> S2Polygon:
     try:
-        polygon = enclosed(checked)
+        polygon = enclosed(rings)
     except InputError as error:
         raise InputError(f"{place}: {error}") from error
     if polygon.is_empty():

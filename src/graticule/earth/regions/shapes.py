@@ -16,7 +16,7 @@ from s2geometry import S2Loop, S2Point_FromRaw, S2Polygon
 from graticule.earth.distance import destination, unit_vectors
 from graticule.errors import InputError
 
-__all__ = ["box", "circle", "enclosed", "united", "vectors"]
+__all__ = ["box", "circle", "enclosed", "side_points", "united", "vectors"]
 
 _STEP_LON, _STEP_LAT = 0.1, 10.0
 _CIRCLE_CORNERS = 1024
@@ -147,11 +147,16 @@ def _union(first: S2Polygon, second: S2Polygon) -> S2Polygon:
     return union
 
 
-def _dense(ring: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A ring (N, 2) with points between its corners, the last corner left out."""
+def side_points(ring: NDArray[np.float64]) -> NDArray[np.int64]:
+    """How many points each side (N - 1,) of a ring (N, 2) becomes: its first corner, and those on the way."""
     steps = np.diff(ring, axis=0)
     needed = np.ceil(np.max(np.abs(steps) / (_STEP_LAT, _STEP_LON), axis=1))
-    counts = np.maximum(needed, 1).astype(np.int64)
+    return np.maximum(needed, 1).astype(np.int64)
+
+
+def _dense(ring: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A ring (N, 2) with points between its corners, the last corner left out."""
+    counts = side_points(ring)
     side = np.repeat(np.arange(len(counts)), counts)
     within = np.arange(len(side)) - np.repeat(np.cumsum(counts) - counts, counts)
     # The same points whichever way a side is gone, so that what is gone along and back is seen to be so.
