@@ -87,10 +87,16 @@ class Batcher:
             size = geolocator.model.encoder.size
             geolocator.answer(np.full((1, 3, size, size), 128, np.uint8), ["warm"])
         self.warm.set()
-        while batch := self._gather():
-            running = [job for job in batch if job.result.set_running_or_notify_cancel()]
-            for group in _groups(running):
-                self._answer(group)
+        while self._answer_next():
+            pass
+
+    def _answer_next(self) -> bool:
+        """Answer the next batch; False at the end. While none comes, nothing of the last one is held."""
+        batch = self._gather()
+        running = [job for job in batch if job.result.set_running_or_notify_cancel()]
+        for group in _groups(running):
+            self._answer(group)
+        return bool(batch)
 
     def _gather(self) -> list[Job]:
         """The next batch; empty at the end."""
