@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
+from graticule.serving.freed import given_back
 from graticule.serving.guard import Guard, SecurityHeaders
 from graticule.serving.page import add_page
 from graticule.serving.probes import probes
@@ -29,7 +30,8 @@ def create_app(service: Service, batch: Batch | None = None) -> ASGIApp:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         service.start()
-        yield
+        async with given_back():
+            yield
         await asyncio.to_thread(service.stop)
 
     # The pages of documentation that FastAPI offers load scripts from elsewhere.
