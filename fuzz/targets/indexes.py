@@ -1,4 +1,4 @@
-"""Folders of an index made by a stranger, but for the body, of which the last part of docs/fuzzing.md tells."""
+"""Folders of an index made by a stranger: faiss, a native library, reads one of its files."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from fuzz.edits import bytes_edit, json_edit, mixed, tensors_edit
 from fuzz.target import Target
 from fuzz.targets.files import folder
 from graticule.errors import ModelError
-from graticule.retrieval.exact import ExactIndexConfig
-from graticule.retrieval.folder import INDEX, LAT_LON, VECTORS, IndexPlan, open_index, save_gallery
+from graticule.retrieval.folder import BODY, INDEX, LAT_LON, VECTORS, IndexPlan, open_index, save_gallery
 from graticule.retrieval.gallery import Gallery
+from graticule.retrieval.ivfpq import IvfPqIndex, IvfPqIndexConfig
 from graticule.store import write_manifest, write_whole
 
 _ROWS, _WIDTH = 12, 4
-_NAMES = (INDEX, LAT_LON, VECTORS, "manifest.json")
+_NAMES = (INDEX, LAT_LON, VECTORS, "manifest.json", BODY)
 
 
 @cache
@@ -33,15 +33,16 @@ def _made() -> Path:
     torch.manual_seed(0)
     vectors = functional.normalize(torch.randn(_ROWS, _WIDTH), dim=-1).half()
     lat_lon = torch.linspace(-80, 80, 2 * _ROWS, dtype=torch.float64).view(_ROWS, 2)
-    digests = save_gallery(path, Gallery(lat_lon, vectors))
+    config = IvfPqIndexConfig(lists=2)
+    digests = save_gallery(path, Gallery(lat_lon, vectors, IvfPqIndex.build(vectors.float(), config)))
     plan = IndexPlan(
-        kind="exact",
+        kind="ivfpq",
         rows=_ROWS,
         width=_WIDTH,
         encoder_digest="0" * 64,
         vectors="noise",
         features="0" * 64,
-        settings=ExactIndexConfig(),
+        settings=config,
     )
     told = plan.model_dump_json().encode()
     write_whole(path / INDEX, told)

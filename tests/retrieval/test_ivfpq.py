@@ -97,6 +97,27 @@ def test_bytes_that_are_no_such_index_are_refused(clustered):
             read_body(data, name="some.faiss")
 
 
+def test_lists_of_rows_that_are_not_there_are_refused(clustered):
+    vectors = clustered(100)
+    data = bytes(body_bytes(IvfPqIndex.build(vectors).body))
+    row = (57).to_bytes(8, "little")
+    assert data.count(row) == 1
+    for forged in (1_000_057, 100, 2**64 - 1):
+        body = read_body(data.replace(row, forged.to_bytes(8, "little")), name="x")
+        with pytest.raises(ModelFormatError, match=r"index\.faiss: its lists hold the rows"):
+            IvfPqIndex(vectors, body, IvfPqIndexConfig())
+
+
+def test_lengths_beyond_the_file_are_refused_without_memory_for_them(clustered):
+    vectors = clustered(100)
+    data = bytes(body_bytes(IvfPqIndex.build(vectors).body))
+    places = [at for at in range(0, len(data) - 8) if data[at : at + 8] == (100).to_bytes(8, "little")]
+    for at in places:
+        forged = data[:at] + (2**36).to_bytes(8, "little") + data[at + 8 :]
+        with pytest.raises(ModelFormatError):
+            IvfPqIndex(vectors, read_body(forged, name="x"), IvfPqIndexConfig())
+
+
 @pytest.mark.parametrize(("rows", "lists"), [(1, 2), (100_000, 512), (1_000_000, 2048), (4_100_000, 4096)])
 def test_lists_grow_with_the_root_of_the_rows(rows, lists):
     assert IvfPqIndexConfig().lists_of(rows) == lists

@@ -28,6 +28,8 @@ __all__ = ["IvfPqIndex", "IvfPqIndexConfig", "body_bytes", "read_body", "train_b
 _NUMBERS_A_CODE: Final = 4
 _CODE_BITS: Final = 4
 _QUERIES_AT_ONCE: Final = 256
+_TABLE_BYTES: Final = 2 << 30
+"""What faiss computes at most when it reads an index."""
 
 
 class IvfPqIndexConfig(BaseModel):
@@ -74,6 +76,11 @@ class IvfPqIndex:
             raise ModelFormatError(
                 f"index.faiss: holds {body.ntotal} rows of {body.d}, but there are {len(vectors)} vectors of "
                 f"{vectors.shape[1]}; make the index anew."
+            )
+        least, most = _row_range(body)
+        if least < 0 or most >= len(vectors):
+            raise ModelFormatError(
+                f"index.faiss: its lists hold the rows {least} to {most} of {len(vectors)}; make the index anew."
             )
         body.nprobe = min(config.probes, body.nlist)
         self.vectors = vectors
@@ -136,6 +143,16 @@ class IvfPqIndex:
         return found.masked_fill_(candidates < 0, -math.inf)
 
 
+def _row_range(body: Any) -> tuple[int, int]:
+    """The least and the greatest row in the lists of faiss's index; (0, 0) if they are empty."""
+    lists, view = body.invlists, _faiss().rev_swig_ptr
+    held = [number for number in range(body.nlist) if lists.list_size(number)]
+    rows = [view(lists.get_ids(number), lists.list_size(number)) for number in held]
+    if not rows:
+        return 0, 0
+    return min(int(part.min()) for part in rows), max(int(part.max()) for part in rows)
+
+
 def train_body(sample: Tensor, lists: int, config: IvfPqIndexConfig) -> Any:
     """An index of faiss with centres and codes learnt from a sample (M, D), and no rows yet.
 
@@ -173,9 +190,13 @@ def read_body(data: bytes | bytearray, *, name: str) -> Any:
         MissingExtraError: faiss is not installed.
     """
     faiss = _faiss()
+    # No part of it is longer than all of it, but for the tables that faiss computes. Early versions can't be told.
+    limit = getattr(faiss, "set_deserialization_vector_byte_limit", None)
+    if limit is not None:
+        limit(len(data) + _TABLE_BYTES)
     try:
         body = faiss.deserialize_index(np.frombuffer(data, dtype=np.uint8))
-    except RuntimeError as error:
+    except (RuntimeError, MemoryError) as error:
         reason = str(error).splitlines()[0]
         raise ModelFormatError(f"{name}: not an index of faiss ({reason}); make it anew.") from error
     if not isinstance(body, faiss.IndexIVFPQFastScan):
