@@ -38,6 +38,24 @@ def test_the_page_loads_nothing_from_elsewhere():
     assert not re.findall(r"<script(?![^>]*src=)", page), "the security policy forbids inline scripts"
 
 
+def test_addresses_in_the_build_are_names_and_links_that_nothing_loads():
+    """A new one is looked at by a person, who adds it here. What is loaded in fact, the tests with a browser see."""
+    known = (
+        "http://www.w3.org/",
+        "https://github.com/",
+        "https://maplibre.org/",
+        "https://maplibre.invalid/",
+    )
+    known += ("https://wiki.openstreetmap.org/",)
+    for path in (STATIC / "assets").iterdir():
+        text = path.read_text(encoding="utf-8")
+        found = re.findall(r"(?:https?|wss?)://[a-z0-9][^\s\"'`)]*", text)
+        assert not [address for address in found if not address.startswith(known)], path.name
+        assert not re.findall(r"sourceMappingURL=(?!maplibre-gl-worker\.mjs\.map)\S+", text), path.name
+        if path.suffix == ".css":
+            assert not re.findall(r"@import|url\(\s*[\"']?(?![\"']|data:|/assets/|#)[^)]+", text), path.name
+
+
 def test_it_is_small_and_without_source_maps():
     files = [path for path in STATIC.rglob("*") if path.is_file()]
     assert not [path for path in files if path.suffix == ".map"]

@@ -6,7 +6,14 @@ import pytest
 from serving.conftest import running
 
 KEY = "s3cret-key"
-CSP = "default-src 'self'; img-src 'self' blob: data:; worker-src 'self' blob:; style-src 'self'"
+CSP = {
+    "default-src": {"'self'"},
+    "img-src": {"'self'", "blob:", "data:"},
+    "worker-src": {"'self'", "blob:"},
+    "style-src": {"'self'"},
+    **{kind: {"'none'"} for kind in ("object-src", "base-uri", "form-action", "frame-ancestors")},
+}
+"""All that the policy says: nothing inline, nothing evaluated, no other host, and no frame, base or form."""
 
 
 @pytest.fixture(scope="module")
@@ -80,11 +87,21 @@ def test_a_link_to_it_may_be_followed(guarded):
     assert get(guarded, "/healthz", **followed).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/nothing", "/v1/models", "/openapi.json"])
+def policy_of(text):
+    """A policy as its parts: kind -> sources."""
+    parts = [part.split() for part in text.split(";")]
+    assert len({part[0] for part in parts}) == len(parts), "of one said twice only the first counts"
+    return {kind: set(sources) for kind, *sources in parts}
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/healthz", "/nothing", "/v1/models", "/openapi.json", "/assets/nothing.js"]
+)
 def test_every_answer_has_the_headers(guarded, path):
     headers = get(guarded, path).headers
-    assert headers["Content-Security-Policy"].startswith(CSP)
-    assert "unsafe" not in headers["Content-Security-Policy"]
+    policies = headers.get_list("Content-Security-Policy")
+    assert [policy_of(text) for text in policies] == [CSP]
+    assert headers["X-Frame-Options"] == "DENY"
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
     assert headers["Referrer-Policy"] == "no-referrer"

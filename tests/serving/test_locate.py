@@ -2,8 +2,10 @@
 
 import io
 import json
+import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -13,6 +15,7 @@ from asking import VIEWS, pictures, png
 from graticule.output import to_dict
 from graticule.prediction import Refusal
 from graticule.serving.schema import Error, Located
+from graticule.store import shipped_models
 
 ROUTE = "/v1/locate"
 
@@ -163,6 +166,18 @@ def test_what_makes_no_sense_is_named(client, data, status, words):
     assert response.status_code == status
     Error.model_validate(response.json())
     assert words in response.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("ending", ["", "/", "/manifest.json", "/../{name}"])
+def test_a_folder_of_this_machine_is_no_model(client, ending):
+    """On the command line a model may be a folder; a client may only choose among those that are served."""
+    folder = shipped_models()["orbit"]
+    name = f"{folder}{ending.format(name=folder.name)}"
+    for asked in (name, os.path.relpath(name), f"file://{name}", "./orbit", "ORBIT", "orbit\0", "orbit/"):
+        answer = client.post("/v1/locate", files=pictures(VIEWS[0]), data={"model": asked})
+        assert answer.status_code == 404, asked
+        assert answer.json()["error"]["type"] == "ModelNotFoundError"
+        assert client.get(f"/v1/neighbours/{quote(asked, safe='')}/0").status_code == 404
 
 
 def test_a_file_of_this_machine_is_no_region(client, tmp_path):
