@@ -286,7 +286,7 @@ def stages(geolocator: Geolocator) -> Iterator[Clock]:
         ("density", graticule.locator, "density_of_beam"),
         ("blend", Calibration, "pooled"),
         ("estimate", Density, "point"),
-        ("circles", graticule.locator, "_circles_km"),
+        ("circles", graticule.locator, "circles_km"),
         ("candidates", graticule.locator, "_candidates"),
     ]
     with ExitStack() as stack:

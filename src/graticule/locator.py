@@ -15,13 +15,12 @@ from PIL import Image
 from torch import Tensor
 
 from graticule.decoding.beam import frontiers
-from graticule.decoding.calibration import STEPS, Calibration
 from graticule.decoding.candidates import Candidates
 from graticule.decoding.constrain import CellMask
 from graticule.decoding.density import density_of_beam
+from graticule.decoding.familiarity import evenly
 from graticule.decoding.sample import Sampling
-from graticule.earth import s2
-from graticule.earth.cells import TokenScheme
+from graticule.decoding.shown import candidates, circles_km, neighbours
 from graticule.earth.density import HALF_WAY_ROUND_KM, Density
 from graticule.earth.regions import Region, parse_region
 from graticule.encoders.contract import ImageEncoder
@@ -31,7 +30,7 @@ from graticule.images.batches import Decoded, Pictures, prepared, read_batches, 
 from graticule.images.open import MAX_PIXELS, open_picture
 from graticule.model import Model
 from graticule.precision import Precision, in_precision
-from graticule.prediction import MASS, Candidate, Neighbour, Prediction, Refusal, Result
+from graticule.prediction import MASS, Prediction, Refusal, Result
 from graticule.registry import OFFERS
 from graticule.store import ModelFolder, installed_models, shipped_models
 from graticule.tokens.query import Query
@@ -261,14 +260,16 @@ class Geolocator:
         for batch in self._batches(walk(pictures), batch_size):
             readable = [pixels for _, pixels in batch if isinstance(pixels, np.ndarray)]
             if readable:
-                found = explore(self.model, self._query(np.stack(readable)), mask=mask).density
+                pixels = np.stack(readable)
+                doubted = [notice is not None for notice in self._notices(pixels)]
+                found = explore(self.model, self._query(pixels), mask=mask, doubted=doubted).density
             row = 0
-            for path, pixels in batch:
-                if isinstance(pixels, np.ndarray):
+            for path, read in batch:
+                if isinstance(read, np.ndarray):
                     yield str(path), found.row(row)
                     row += 1
                 else:
-                    yield str(path), Refusal(str(path), pixels)
+                    yield str(path), Refusal(str(path), read)
 
     def mask(self, within: Region | str | Sequence[str] | None) -> CellMask | None:
         """The cells that a region reaches into: what `answer` confines its answers to. None for None."""
@@ -285,6 +286,10 @@ class Geolocator:
     def _query(self, pixels: np.ndarray) -> Query:
         """(B, 3, S, S) uint8 -> what the cell model is asked."""
         return self.model.query_of_features(self._encoder.encode(torch.from_numpy(pixels)))
+
+    def _notices(self, pixels: np.ndarray) -> list[str | None]:
+        """(B, 3, S, S) uint8 -> why nothing is known of each picture, or None."""
+        return self.model.notices(torch.from_numpy(pixels))
 
     def _chooser(
         self, decode: Decode | Sampling, select: str | None, reward: Path | None, judge: JudgeConfig | None
@@ -310,9 +315,11 @@ class Geolocator:
         self, pixels: np.ndarray, names: list[str], numbers: list[int], asked: _Asked
     ) -> list[Result]:
         """(B, 3, S, S) uint8 -> what to say of each; `numbers` are their places among all that were asked about."""
-        query = self._query(pixels)
-        chooser = asked.chooser
-        found = explore(self.model, query, asked.decode, mask=asked.mask, keys=torch.tensor(numbers))
+        query, notices = self._query(pixels), self._notices(pixels)
+        chooser, doubted = asked.chooser, np.array([notice is not None for notice in notices])
+        found = explore(
+            self.model, query, asked.decode, mask=asked.mask, keys=torch.tensor(numbers), doubted=doubted
+        )
         points, selections = found.density.point(), None
         if chooser is not None:
             chosen, selections = chooser.choose(
@@ -322,9 +329,9 @@ class Geolocator:
         # Circles were calibrated around the model's own answers by beam, anywhere on Earth.
         fitted = asked.decode == "beam" and asked.mask is None and selections is None
         calibration = self.model.calibration if fitted else None
-        circles = _circles_km(found.density, points, calibration)
-        candidates = _candidates(found.density, self.model.cell_model.scheme, asked.top_k, asked.mask)
-        neighbours = _neighbours(query)
+        circles = circles_km(found.density, points, calibration, doubted=doubted)
+        likeliest = candidates(found.density, self.model.cell_model.scheme, asked.top_k, asked.mask)
+        alike = neighbours(query)
         results: list[Result] = []
         for row, name in enumerate(names):
             total = float(found.density.total[row])
@@ -340,12 +347,13 @@ class Geolocator:
                     latitude=float(points[row, 0]),
                     longitude=float(points[row, 1]),
                     radius_km=circles[row][round(100 * MASS) - 1],
-                    candidates=candidates[row],
+                    candidates=likeliest[row],
                     model=self.name,
                     circles_km=circles[row],
                     region_probability=None if asked.mask is None else min(1.0, total),
                     selection=None if selections is None else selections[row],
-                    neighbours=neighbours[row],
+                    notice=notices[row],
+                    neighbours=alike[row],
                     density=found.density.row(row),
                     levels=tuple(self.model.cell_model.scheme.levels),
                 )
@@ -391,6 +399,7 @@ def explore(
     *,
     mask: CellMask | None = None,
     keys: Tensor | None = None,
+    doubted: Sequence[bool] | NDArray[np.bool_] | None = None,
 ) -> Found:
     """Search a query's cells, and keep what was passed by.
 
@@ -400,6 +409,7 @@ def explore(
         decode: how to search; samples are drawn beside a beam, which tells the density.
         mask: where the pictures may be.
         keys: (B,) int64, what tells the pictures apart where samples are drawn; their places in the batch if not said.
+        doubted: (B,) the pictures of which nothing is known, whatever the model says; none if not said.
     """
     scheme, width = model.cell_model.scheme, 1 if decode == "greedy" else BEAM_WIDTH
     cell_model = model.cell_model if model.calibration is None else model.calibration.apply(model.cell_model)
@@ -407,9 +417,11 @@ def explore(
     density = density_of_beam(steps, scheme, width=width, mask=mask)
     if model.calibration is not None:
         density = model.calibration.pooled(density, query, model.alignment)
+    if doubted is not None:
+        density = evenly(density, doubted)
 
     @torch.inference_mode()
-    def candidates() -> Candidates:
+    def searched() -> Candidates:
         if isinstance(decode, Sampling):
             return decode.draw(model.cell_model, query, keys=keys, mask=mask)
         shown = 1 if decode == "greedy" else SHOWN
@@ -418,70 +430,12 @@ def explore(
             own = frontiers(model.cell_model, query, width=width, shown=shown, mask=mask)
         return own[-1].best(shown)
 
-    return Found(density, candidates)
+    return Found(density, searched)
 
 
 def answers(model: Model, query: Query, decode: Decode | Sampling = "beam") -> NDArray[np.float64]:
     """The estimates for B pictures: latitudes and longitudes in degrees (B, 2)."""
     return explore(model, query, decode).density.point()
-
-
-def _circles_km(
-    found: Density, points: NDArray[np.float64], calibration: Calibration | None
-) -> list[tuple[float, ...]]:
-    """The radii of the circles around one point a picture that hold 1, 2, ... 99 % of the probability."""
-    held = found.total > 0
-    radii = np.full((len(points), STEPS), HALF_WAY_ROUND_KM)
-    if calibration is None:
-        radii[held] = found.radii_km(points, np.arange(1, STEPS + 1) / (STEPS + 1))[held]
-    else:
-        radii[held] = calibration.radii_km(found, points)[held]
-    return [tuple(row) for row in np.minimum(radii, HALF_WAY_ROUND_KM).tolist()]
-
-
-def _neighbours(query: Query) -> list[tuple[Neighbour, ...]]:
-    """What each picture was shown beside, most similar first."""
-    found = query.neighbours
-    if found is None or found.rows is None:
-        return [()] * query.batch_size
-    columns = (found.lat_lon, found.similarities, found.rows)
-    return [
-        tuple(
-            Neighbour(lat, lon, similarity, row) for (lat, lon), similarity, row in zip(*picture, strict=True)
-        )
-        for picture in zip(*(column.tolist() for column in columns), strict=True)
-    ]
-
-
-def _candidates(
-    density: Density, scheme: TokenScheme, top_k: int, mask: CellMask | None
-) -> list[tuple[Candidate, ...]]:
-    """The likeliest cells of each picture, of the finest level at which the search still holds `MASS`.
-
-    Finer cells were searched too, and say where the point is; but what the search left out there is unknown.
-    """
-    enough = MASS * density.total * (1 - 1e-9)
-    depth = np.zeros(len(enough), dtype=np.int64)
-    for d, level in enumerate(scheme.levels):
-        depth[(density.mass * (density.levels >= level)).sum(axis=1) >= enough] = d
-    shown: list[tuple[Candidate, ...]] = [()] * len(enough)
-    for d in np.unique(depth):
-        rows = np.flatnonzero(depth == d)
-        cells, shares = (part[rows] for part in density.best_cells(scheme.levels[d], top_k))
-        real = shares > 0
-        places = np.full((*real.shape, 2), np.nan)
-        if real.any():
-            # Of a cell across the border, the place is one in the region.
-            found = cells[real]
-            places[real] = np.stack(s2.centres(found), -1) if mask is None else mask.region.points(found)[0]
-        for row, there, where, ids, held in zip(rows, real, places, cells, shares, strict=True):
-            shown[row] = tuple(
-                Candidate(lat, lon, share, s2.hex_token(cell))
-                for (lat, lon), share, cell in zip(
-                    where[there].tolist(), held[there].tolist(), ids[there].tolist(), strict=True
-                )
-            )
-    return shown
 
 
 def _doubt(min_confidence: float | None, confidence_km: float | None) -> Callable[[Prediction], Prediction]:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from graticule.alignment.contract import ImageLocationAlignment
 from graticule.decoding.calibration import Calibration
+from graticule.decoding.familiarity import Familiarity
 from graticule.decoding.select.fusion import Fusion
 from graticule.earth.cells import TokenScheme
 from graticule.encoders.contract import ImageEncoder, encoder_digest
@@ -33,7 +34,7 @@ from graticule.tokens.query import Neighbours, Query
 __all__ = ["Model", "ModelConfig", "check_widths"]
 
 SHARD_ROWS = 20_000
-CALIBRATION, FUSION = "calibration.json", "fusion.json"
+CALIBRATION, FAMILIARITY, FUSION = "calibration.json", "familiarity.json", "fusion.json"
 THUMBNAILS = "thumbnails.safetensors"
 
 Part = TypeVar("Part")
@@ -165,6 +166,7 @@ class Model:
         gallery: known places, with vectors of pictures taken there or of the places themselves.
         geotoken: the cell model; None where the gallery is.
         calibration: what was learnt of how far its probabilities can be trusted; None if nothing was.
+        familiarity: what pictures like those it was calibrated on look like; None if nobody looked.
         fusion: how its selectors are weighed against each other; None if that was not fitted.
         thumbnails: small pictures of the gallery, left on disk; None if it has none.
         extras: further tensors by part name, such as the baselines that `evaluate` compares with.
@@ -178,6 +180,7 @@ class Model:
     gallery: Gallery
     geotoken: GeoToken | None = None
     calibration: Calibration | None = None
+    familiarity: Familiarity | None = None
     fusion: Fusion | None = None
     thumbnails: Thumbnails | None = None
     extras: dict[str, dict[str, Tensor]] = field(default_factory=dict)
@@ -218,6 +221,10 @@ class Model:
                 f"{of}: features of the encoder {digest[:12]}, but {self.config.name} takes those of {known[-1][:12]}: "
                 "they can't be compared. Extract them with the model's encoder, or name the model they are for."
             )
+
+    def notices(self, pixels: Tensor) -> list[str | None]:
+        """Why nothing is known of (B, 3, S, S) uint8 pictures, in words; None of those like the ones it knows."""
+        return [None] * len(pixels) if self.familiarity is None else self.familiarity.notices(pixels)
 
     @torch.inference_mode()
     def query(self, pixels: Tensor) -> Query:
@@ -290,6 +297,7 @@ class Model:
             gallery=_gallery(folder, config),
             geotoken=restored(GeoToken, config.geotoken, folder, "geotoken") if config.geotoken else None,
             calibration=_read(folder, CALIBRATION, Calibration.from_json),
+            familiarity=_read(folder, FAMILIARITY, Familiarity.from_json),
             fusion=_read(folder, FUSION, Fusion.from_json),
             thumbnails=_thumbnails(folder, config),
             extras={
@@ -319,7 +327,7 @@ class Model:
             for number, shard in enumerate(self.gallery.shards(SHARD_ROWS)):
                 parts[f"gallery-{number:05d}"] = shard
                 stored[f"gallery-{number:05d}"] = stored["gallery"]
-        learnt = {CALIBRATION: self.calibration, FUSION: self.fusion}
+        learnt = {CALIBRATION: self.calibration, FAMILIARITY: self.familiarity, FUSION: self.fusion}
         texts = {name: part.to_json() for name, part in learnt.items() if part is not None}
 
         def bound(digests: Mapping[str, str]) -> dict[str, Any]:

@@ -21,6 +21,8 @@ class Summary:
     answered: int = 0
     """Among them those that are not sure."""
     not_sure: int = 0
+    unknown: int = 0
+    """Those that show nothing that the model knows; the estimate of these tells nothing."""
     refused: int = 0
     reasons: dict[str, tuple[int, list[str]]] = field(default_factory=dict)
     """Why pictures were refused: how many each, and the first few of them."""
@@ -37,6 +39,7 @@ class Summary:
             else:
                 self.answered += 1
                 self.not_sure += "not_sure" in record
+                self.unknown += "notice" in record
                 if chosen := record.get("selection"):
                     self.fallbacks += chosen["fallback"] is not None
                     self.tokens += chosen.get("tokens", 0)

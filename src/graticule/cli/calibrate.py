@@ -33,7 +33,8 @@ def calibrate(
     """Fit a model's probabilities, circles and fusion of selectors on pictures whose places are known.
 
     Either [b]--source orbit[/b], or [b]--images DIR --truth CSV[/b]: pictures like those it will be asked about, and
-    none that it has learned from. FOLDER gets calibration.json and fusion.json, which [b]graticule locate[/b] follows.
+    none that it has learned from. FOLDER gets calibration.json, familiarity.json and fusion.json, which
+    [b]graticule locate[/b] follows.
     """
     if (source is None) == (images is None) or (images is None) != (truth is None):
         raise typer.BadParameter("give either --source orbit, or --images DIR together with --truth CSV")
@@ -42,8 +43,9 @@ def calibrate(
 
     from graticule.cli.progress import progress
     from graticule.data.orbit.mosaic import Mosaic, training_mosaic_path
+    from graticule.evaluation.familiarity_fit import familiarity
     from graticule.evaluation.pictures import OrbitPictures, Pictures, TruthPictures, encode
-    from graticule.model import CALIBRATION, FUSION, Model
+    from graticule.model import CALIBRATION, FAMILIARITY, FUSION, Model
     from graticule.store import add_texts
     from graticule.training.calibrate import calibrate as fit
     from graticule.training.orbit import CALIBRATION_VIEW
@@ -58,9 +60,11 @@ def calibrate(
         features, rows = encode(pictures, opened.encoder, progress=advance)
     # Files of a folder may be in order of time and place; halves of it must be alike.
     order = np.random.default_rng(0).permutation(len(rows))
-    lat_lon = pictures.lat_lon[rows[order]]
-    calibration, fusion = fit(opened, features[order], lat_lon, fitted_on=f"{len(rows)} {pictures.words}")
-    add_texts(model, {CALIBRATION: calibration.to_json(), FUSION: fusion.to_json()})
+    lat_lon, fitted_on = pictures.lat_lon[rows[order]], f"{len(rows)} {pictures.words}"
+    calibration, fusion = fit(opened, features[order], lat_lon, fitted_on=fitted_on)
+    known = familiarity(pictures, opened.encoder, name=opened.config.name, fitted_on=fitted_on)
+    learnt = {CALIBRATION: calibration, FAMILIARITY: known, FUSION: fusion}
+    add_texts(model, {name: part.to_json() for name, part in learnt.items()})
     blend = calibration.blend
     typer.echo(f"{model}: calibrated on {calibration.fitted_on}")
     typer.echo(f"  temperatures {', '.join(f'{t:.2f}' for t in calibration.temperatures)}")
@@ -75,4 +79,9 @@ def calibrate(
         "  no circle short of the Earth is known to hold 90 %"
         if circle is None
         else f"  circles of 90 % are {circle:.2f} times as wide"
+    )
+    typer.echo(
+        "  too few pictures to tell what is unlike them"
+        if known.farthest is None
+        else "  of pictures less like these than 999 in 1,000 are, nothing will be known"
     )

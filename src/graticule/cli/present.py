@@ -23,6 +23,7 @@ from graticule.output import (
     atomic_text,
     candidates_table,
     fallback_warnings,
+    notices,
     region_warnings,
     results_table,
 )
@@ -119,7 +120,7 @@ def _tables(results: list[Result], batch: Batch, purpose: str) -> list[Renderabl
     tables: list[RenderableType] = [
         results_table(results, model=batch.locator.name, purpose=purpose, places=places)
     ]
-    if warnings := region_warnings(results) + fallback_warnings(results):
+    if warnings := notices(results) + region_warnings(results) + fallback_warnings(results):
         tables.append(Text("\n".join(warnings), style="yellow"))
     if len(results) == 1 and isinstance(results[0], Prediction):
         tables.append(candidates_table(results[0]))
@@ -149,9 +150,9 @@ def _say_batch(
     """
     _say_refusals(summary)
     _say_counts(summary)
-    sure = f"{summary.answered:,} answered" + (
-        f" ({summary.not_sure:,} not sure)" if summary.not_sure else ""
-    )
+    doubts = {"not sure": summary.not_sure, "of nothing known": summary.unknown}
+    told = ", ".join(f"{count:,} {what}" for what, count in doubts.items() if count)
+    sure = f"{summary.answered:,} answered" + (f" ({told})" if told else "")
     left = f", {skipped:,} left out, they have GPS" if skipped else ""
     rate = f", {answered_now / seconds:,.1f} pictures/s" if answered_now and seconds >= 1 else ""
     _say("graticule:", f"{sure}{left}; {timedelta(seconds=round(seconds))}{rate}; {output}")

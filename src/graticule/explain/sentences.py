@@ -38,6 +38,8 @@ def words(prediction: Prediction, places: Places) -> str:
 
 def said_of(prediction: Prediction, parts: Sequence[Part], places: Places) -> str:
     """`words`, where the parts of the region of 90 % are known already; none if they are not."""
+    if prediction.notice is not None:
+        return f"Nothing is known of where it was taken. The picture is {prediction.notice}."
     doubt = prediction.not_sure
     spread = _spread(parts) if parts else _circle(prediction, places)
     if doubt is not None:

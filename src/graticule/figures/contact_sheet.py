@@ -100,7 +100,7 @@ def _links(names: Sequence[Path], number: int) -> str:
 
 def _map(records: Sequence[Record]) -> str:
     """A dot for each estimate, coloured by the size of its circle."""
-    sure = [record for record in records if "latitude" in record]
+    sure = [record for record in records if "latitude" in record and "notice" not in record]
     if not sure:
         return ""
     places = np.array([(record["latitude"], record["longitude"]) for record in sure])
@@ -122,6 +122,8 @@ def _card(record: Record) -> str:
     name = str(record["path"]).replace("\\", "/").rpartition("/")[2]
     if "error" in record:
         told = ["<b>Refused</b>", f"<span>{escape(reason(record))}</span>"]
+    elif "notice" in record:
+        told = ["<b>Nothing known</b>", f"<span>{escape(record['notice'])}</span>"]
     elif "not_sure" in record:
         told = ["<b>Not sure</b>", f"<span>{escape(estimate_words(record))}</span>"]
     else:

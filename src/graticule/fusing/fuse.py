@@ -125,13 +125,20 @@ def _fused(shots: Sequence[_Shot]) -> list[Prediction]:
         [shot.hours for shot in shots],
         [None if shot.fix is None else ground.from_point(*shot.fix) for shot in shots],
     )
+    # Where one of them tells something, it tells it of all.
+    known = any(shot.prediction.notice is None or shot.fix for shot in shots)
     return [
-        _answer(shot, density_of(cells, mass), Fused(len(shots) - 1, shot.fix is not None))
+        _answer(
+            shot,
+            density_of(cells, mass),
+            Fused(len(shots) - 1, shot.fix is not None),
+            notice=None if known else shot.prediction.notice,
+        )
         for shot, mass in zip(shots, masses, strict=True)
     ]
 
 
-def _answer(shot: _Shot, density: Density, fused: Fused) -> Prediction:
+def _answer(shot: _Shot, density: Density, fused: Fused, *, notice: str | None) -> Prediction:
     """The prediction that a density gives."""
     points = density.point()
     radii = density.radii_km(points, np.arange(1, 100) / 100)[0]
@@ -145,6 +152,7 @@ def _answer(shot: _Shot, density: Density, fused: Fused) -> Prediction:
         candidates=_candidates(density, shot.prediction.candidates),
         density=density,
         fused=fused,
+        notice=notice,
         not_sure=None,
     )
 

@@ -66,6 +66,8 @@ class Answer(_Part):
     model: str = ""
     model_digest: str | None = None
     not_sure: dict[str, Any] | None = None
+    notice: str | None = None
+    """Why nothing is known."""
     error: dict[str, Any] | None = None
     """Why there is no answer."""
     file: FileState | None = None

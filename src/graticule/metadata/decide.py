@@ -70,6 +70,8 @@ def _decide(answer: Answer, rules: Rules) -> Placement | str:
         return "refused by `graticule locate`"
     if answer.not_sure is not None:
         return "not sure where"
+    if answer.notice is not None and review is None:
+        return "nothing is known: the picture is unlike those the model knows"
     if answer.latitude is None or answer.longitude is None or answer.radius_km is None:
         return "no estimate in the results"
     if review is None and (doubt := _doubt(answer, answer.radius_km, rules)):

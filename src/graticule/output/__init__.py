@@ -14,7 +14,13 @@ from graticule.output.json_lines import to_jsonl, write_jsonl
 from graticule.output.kml import write_kml
 from graticule.output.parquet import write_parquet
 from graticule.output.record import Record
-from graticule.output.terminal import candidates_table, fallback_warnings, region_warnings, results_table
+from graticule.output.terminal import (
+    candidates_table,
+    fallback_warnings,
+    notices,
+    region_warnings,
+    results_table,
+)
 from graticule.prediction.plain import to_dict
 
 __all__ = [
@@ -27,6 +33,7 @@ __all__ = [
     "fallback_warnings",
     "format_km",
     "format_place",
+    "notices",
     "region_warnings",
     "results_table",
     "to_dict",

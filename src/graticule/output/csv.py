@@ -25,17 +25,33 @@ CSV_COLUMNS: Final = (
     "region_probability",
     "selection",
     "not_sure",
+    "notice",
     "error_type",
     "error",
 )
 
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+
 
 def write_csv(records: Iterable[Record], stream: TextIO) -> None:
     """One row a picture, with its best candidate; a refused one fills the error columns instead."""
-    table = csv.DictWriter(stream, CSV_COLUMNS, restval="", extrasaction="ignore", lineterminator="\n")
+    table = csv.DictWriter(
+        _Lines(stream), CSV_COLUMNS, restval="", extrasaction="ignore", lineterminator="\r\n"
+    )
     table.writeheader()
     for record in records:
-        table.writerow(_row(record))
+        table.writerow({column: _no_formula(value) for column, value in _row(record).items()})
+
+
+class _Lines:
+    """Ends lines with a line feed, though the table is told of both characters: it quotes what holds one of its own."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, line: str) -> int:
+        """One line."""
+        return self._stream.write(line.removesuffix("\r\n") + "\n")
 
 
 def _row(record: Record) -> dict[str, Any]:
@@ -53,3 +69,8 @@ def _row(record: Record) -> dict[str, Any]:
     if candidates := record["candidates"]:
         row |= {"probability": candidates[0]["probability"], "cell": candidates[0]["cell"]}
     return row
+
+
+def _no_formula(value: Any) -> Any:
+    """Text that a spreadsheet would take for a formula, as text; a path names the same file with `./` before it."""
+    return f"./{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value

@@ -46,6 +46,8 @@ def _placemark(record: Record) -> str:
         near = f" {place_words(record)}." if place_words(record) else ""
         told = f"Estimate: {estimate_words(record)}.{near}"
         shape = f"<Point><coordinates>{_position(_centre(record))}</coordinates></Point>" + _polygons(record)
+    if "notice" in record:
+        told = f"Nothing is known: {record['notice']}. {told}"
     if "model" in record:
         told += f" By the model {record['model']}."
     name = str(record["path"]).replace("\\", "/").rpartition("/")[2]

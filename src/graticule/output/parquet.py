@@ -61,6 +61,7 @@ def _schema(pa: Any) -> Any:
         "not_sure": pa.struct(
             {"probability": number, "asked": number, "within_km": number, "circle": pa.struct(circle)}
         ),
+        "notice": text,
         "fused": pa.struct({"with": pa.int64(), "track": pa.bool_()}),
         "file": pa.struct({"bytes": pa.int64(), "modified": number}),
         "error": pa.struct({"type": text, "message": text}),

@@ -11,7 +11,7 @@ from rich.text import Text
 from graticule.earth.notation import format_km, format_place
 from graticule.prediction import Prediction, Refusal, Result
 
-__all__ = ["candidates_table", "fallback_warnings", "region_warnings", "results_table"]
+__all__ = ["candidates_table", "fallback_warnings", "notices", "region_warnings", "results_table"]
 
 UNLIKELY: Final = 0.05
 """A region of less probability deserves a warning."""
@@ -88,6 +88,15 @@ def fallback_warnings(results: Iterable[Result]) -> list[str]:
     ]
 
 
+def notices(results: Iterable[Result]) -> list[str]:
+    """A line for each picture of which nothing is known, and why."""
+    return [
+        f"{result.path}: {result.notice}"
+        for result in results
+        if isinstance(result, Prediction) and result.notice is not None
+    ]
+
+
 def _per_cent(probability: float) -> str:
     """Two figures at most, and never 0 for what is not."""
     percent = 100 * probability
@@ -105,7 +114,7 @@ def _cells(
     best = f"{100 * result.candidates[0].probability:.0f} %" if result.candidates else ""
     cells = [name, _estimate(result)]
     if places is not None:
-        cells.append(Text(places.get(result.path, "")))
+        cells.append(Text("" if result.notice else places.get(result.path, "")))
     cells += [Text(format_km(result.radius_km)), Text(best)]
     if result.region_probability is not None:
         cells.append(Text(_per_cent(result.region_probability)))
@@ -115,6 +124,8 @@ def _cells(
 
 
 def _estimate(result: Prediction) -> Text:
+    if result.notice is not None:
+        return Text("not known", style="yellow")
     place = format_place(result.latitude, result.longitude)
     if result.not_sure is None:
         return Text(place, style="bold")

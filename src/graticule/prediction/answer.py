@@ -128,6 +128,9 @@ class Prediction:
     region_probability: float | None = None
     """Of the region the answer was confined to, as the model sees it: all else is told as if the picture were
     taken there. None if there was no region."""
+    notice: str | None = None
+    """Why nothing is known, in words: the picture is unlike those the model knows, and the probability even. None if it
+    is like them, or nobody looked; see `graticule.decoding.familiarity`."""
     not_sure: NotSure | None = None
     """Set if the answer was asked to be sure and is not: then the circle is the answer, and not its centre."""
 

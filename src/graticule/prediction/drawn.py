@@ -55,6 +55,8 @@ def html(prediction: Prediction) -> str:
     """The answer as HTML: words, a table of candidates, and a map where one can be drawn."""
     where = f"{format_place(prediction.latitude, prediction.longitude)}; 90 % within {format_km(prediction.radius_km)}"
     title = f"Estimate: {where}" if prediction.not_sure is None else f"Not sure: around {where}"
+    if prediction.notice is not None:
+        title = f"Nothing is known: {prediction.notice}"
     rows = "".join(
         f"<tr><td>{100 * candidate.probability:.1f} %</td>"
         f"<td>{format_place(candidate.latitude, candidate.longitude)}</td><td><code>{candidate.cell}</code></td></tr>"

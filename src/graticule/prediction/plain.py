@@ -37,6 +37,8 @@ def to_dict(result: Result) -> dict[str, Any]:
         }
     described["candidates"] = [_candidate(candidate) for candidate in result.candidates]
     described["model"] = result.model
+    if result.notice is not None:
+        described["notice"] = result.notice
     if result.region_probability is not None:
         described["region_probability"] = result.region_probability
     if result.selection is not None:

@@ -142,6 +142,7 @@ class Result(_Said):
     longitude: Longitude | None = None
     radius_km: Kilometres | None = None
     not_sure: NotSure | None = None
+    notice: str | None = None
     candidates: list[Candidate] = []
     model: str | None = None
     region_probability: Probability | None = None

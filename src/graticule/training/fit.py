@@ -179,7 +179,8 @@ def _fit(
     best = min(found, key=lambda candidate: candidate.nats)
     report("\n".join(f"  {candidate.nats:.2f} nats per km2: {candidate.words}" for candidate in found))
     report(f"chosen: {best.words}")
-    model = replace(best.model, calibration=calibrate_on_few(best.model, calibration))
+    # What pictures the base knew does not tell of one's own.
+    model = replace(best.model, calibration=calibrate_on_few(best.model, calibration), familiarity=None)
 
     judged, unfitted = (
         judge_features(either, test.features, test.lat_lon, pictures=f"photos of {folder.resolve().name}")

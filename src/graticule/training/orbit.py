@@ -23,6 +23,7 @@ from graticule.alignment.model import AlignmentConfig
 from graticule.data.orbit.mosaic import Mosaic, training_mosaic_path
 from graticule.encoders.orbit import OrbitEncoderConfig
 from graticule.errors import ConfigError
+from graticule.evaluation.familiarity_fit import familiarity
 from graticule.evaluation.pictures import OrbitPictures, encode
 from graticule.evaluation.report import evaluate
 from graticule.model import Model, ModelConfig, check_widths
@@ -275,6 +276,7 @@ def _run_stages(
         report("stage 6 of 6: calibrate")
         _calibrate(written, OrbitPictures(mosaic, "validation", recipe.calibration_views, CALIBRATION_VIEW))
         model.calibration, model.fusion = written.calibration, written.fusion
+        model.familiarity = written.familiarity
     judged = evaluate(written, source="orbit", views=recipe.card_views, mosaic=mosaic)
     model.save(out, card=model_card(settings, stages, results=judged.to_dict()), packing=PACKING)
     report(f"{out}: {sum(p.stat().st_size for p in out.iterdir()) / 1e6:.1f} MB")
@@ -283,9 +285,9 @@ def _run_stages(
 
 def _calibrate(model: Model, views: OrbitPictures) -> None:
     features, _ = encode(views, model.encoder)
-    model.calibration, model.fusion = calibrate(
-        model, features, views.lat_lon, fitted_on=f"{views.views} {views.words}"
-    )
+    fitted_on = f"{views.views} {views.words}"
+    model.calibration, model.fusion = calibrate(model, features, views.lat_lon, fitted_on=fitted_on)
+    model.familiarity = familiarity(views, model.encoder, name=model.config.name, fitted_on=fitted_on)
 
 
 def _feature_sets(recipe: OrbitRecipe) -> dict[str, dict[str, object]]:
