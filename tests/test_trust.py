@@ -1,6 +1,7 @@
 """What the code must not hold: ways to run what a file says, and sockets where nobody asked for a network."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -304,3 +305,12 @@ def test_what_may_be_done_is_still_done_there():
 )
 def test_a_way_out_is_seen(source):
     assert list(network(source))
+
+
+def test_what_the_threat_model_names_is_there():
+    """A claim whose test has gone is no claim."""
+    root = PACKAGE.parents[1]
+    told = (root / "SECURITY.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:[a-z_]+/)+[a-z0-9_]*(?:\.py)?|[a-z-]+\.(?:txt|lock))`", told))
+    assert len(named) > 40
+    assert not [name for name in named if not (root / name).exists() and not (PACKAGE / name).exists()]
