@@ -91,8 +91,8 @@ def seeds() -> list[bytes]:
     ]
     made += [_request(b"PUT /v1/review/0", b"application/json", body) for body in judged]
     reads = (
-        b"/v1/models", b"/v1/regions?language=fr", b"/v1/review", b"/v1/review/0/picture?side=64", b"/healthz",
-        b"/v1/neighbours/stand-in/0", b"/metrics", b"/openapi.json", b"/", b"/assets/../../etc/passwd",
+        b"/v1/models", b"/v1/models/", b"/v1/regions?language=fr", b"/v1/review", b"/v1/review/0/picture?side=64",
+        b"/v1/neighbours/stand-in/0", b"/healthz", b"/metrics", b"/openapi.json", b"/", b"/assets/../../etc/passwd",
     )  # fmt: skip
     made += [_request(b"GET " + path, b"", b"") for path in reads]
     return [*made, _request(b"DELETE /v1/review/0", b"", b"")]

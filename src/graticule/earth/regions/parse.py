@@ -23,7 +23,7 @@ _NUMBER = r"\s*([+-]?(?:\d+(?:\.\d*)?|\.\d+))\s*"
 _BOX = re.compile(",".join([_NUMBER] * 4))
 _CIRCLE = re.compile(rf"{_NUMBER}km\s+around{_NUMBER},{_NUMBER}", re.IGNORECASE)
 _LARGEST_KM = 10_000
-_LONGEST = 500
+_LONGEST = 150
 """Letters of a region in words: what is longer is compared with no country's name, and not repeated."""
 
 
