@@ -231,3 +231,11 @@ def test_what_a_map_is_told(places):
     assert set(told["neighbours"][0]) == {"latitude", "longitude", "similarity", "km", "place", "thumbnail"}
     assert told["neighbours"][0]["thumbnail"] is None
     assert told["neighbours"][0]["place"].startswith("Bahia, Brazil, ")
+
+
+def test_of_what_is_not_known_the_words_say_why_and_name_no_place(places):
+    unknown = prediction((ATACAMA, 1.0), notice="flatter than all: it shows nothing to go by")
+    assert words(unknown, places) == (
+        "Nothing is known of where it was taken. The picture is flatter than all: it shows nothing to go by."
+    )
+    assert explain(unknown, places).place is None

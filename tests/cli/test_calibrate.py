@@ -38,6 +38,8 @@ def test_the_folder_learns_and_locate_follows(run, folder, on_tiny_mosaic, views
     assert after.calibration.model == after.fusion.model == "orbit"
     assert np.isfinite(after.calibration.temperatures).all()
     assert set(after.fusion.weights) == {"log-probability", "similarity", "minimum-risk"}
+    assert after.familiarity.pictures == 240
+    assert "too few pictures to tell what is unlike them" in out
     assert circle() != raw
     status, out, _ = run("locate", picture, "--model", folder, "--select", "fusion", "--format", "jsonl")
     assert status == 0

@@ -20,7 +20,7 @@ FAULT = Fault(
 
 EACH = 10
 MISSED = {"gradient"}
-"""A smooth gradient is like a hazy view: few are doubted. benchmarks/no_signal.py counts those that pass."""
+"""A smooth gradient is like a hazy view: four in ten are not doubted, see benchmarks/no_signal.py."""
 CAUGHT = [kind for kind in KINDS if kind not in MISSED]
 WIDER = 1000
 """How many times larger than that of a view its 90 % region is, at the median of a kind."""

@@ -90,3 +90,12 @@ def test_what_a_killed_run_left_of_a_page_is_swept(records, tmp_path):
     write_contact_sheet(records, tmp_path / "sheet.html", total=4)
     assert not (tmp_path / ".sheet.html.12.tmp").exists()
     assert (tmp_path / ".notes.tmp").exists()
+
+
+def test_a_card_of_what_is_not_known_names_no_place(records, tmp_path):
+    records[1]["notice"] = "flatter than <all>"
+    [page] = write_contact_sheet(records, tmp_path / "sheet.html", total=4)
+    card = page.read_text().split("<figure ")[2]
+    assert "Nothing known" in card
+    assert "flatter than &lt;all&gt;" in card
+    assert "43.1° N" not in card

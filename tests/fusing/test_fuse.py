@@ -219,3 +219,12 @@ def test_time_widens_the_ways_and_their_chances_sum_to_one():
     assert stays[0] > stays[1] > stays[2]
     np.testing.assert_allclose(ground.ways(1.0).sum(axis=1), 1)
     assert ground.from_point(*ALPS, 0.0).sum() == pytest.approx(1)
+
+
+def test_a_picture_that_shows_nothing_hears_from_the_others():
+    sure, unknown = answer((*ALPS, 1.0)), replace(answer(), notice="flatter than all")
+    told = fuse([sure, unknown], [0.0, 10 * MINUTES], together_s=3600)[1]
+    assert told.notice is None
+    assert in_circle(ALPS, told, 100) > 0.6
+    alone = fuse([unknown, unknown], [0.0, 10 * MINUTES], together_s=3600)
+    assert [result.notice for result in alone] == ["flatter than all"] * 2

@@ -28,6 +28,7 @@ def test_an_estimate_is_written_with_its_circle(decided):
         ({"error": {"type": "PictureError", "message": "x"}}, "refused"),
         ({"latitude": None, "longitude": None, "not_sure": {"probability": 0.1}}, "not sure"),
         ({"latitude": None, "longitude": None}, "no estimate"),
+        ({"notice": "flatter than all"}, "nothing is known"),
         ({"review": {"status": "rejected"}}, "rejected"),
         ({"latitude": 0.0, "longitude": -0.0}, r"(0, 0)"),
     ],

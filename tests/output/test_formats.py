@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pyarrow.parquet as pq
@@ -170,3 +171,17 @@ def failing():
 
 def test_every_format_has_an_ending():
     assert set(ENDINGS.values()) == {*WRITERS, "parquet", "table"}
+
+
+def test_what_is_not_known_says_why_in_every_format(tmp_path):
+    why = "flatter than all: it shows nothing to go by"
+    record = to_dict(replace(ANSWER, notice=why))
+    assert record["notice"] == why
+    assert "notice" not in to_dict(ANSWER)
+    [row] = csv.DictReader(io.StringIO(written(write_csv, record)))
+    assert row["notice"] == why
+    [feature] = json.loads(written(write_geojson, record))["features"]
+    assert feature["properties"]["notice"] == why
+    assert f"Nothing is known: {why}" in written(write_kml, record)
+    write_file([record, to_dict(ANSWER)], tmp_path / "a.parquet", "parquet")
+    assert pq.read_table(tmp_path / "a.parquet")["notice"].to_pylist() == [why, None]

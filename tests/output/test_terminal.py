@@ -1,11 +1,12 @@
 """Tables for people."""
 
 import io
+from dataclasses import replace
 
 from rich.console import Console
 
 from graticule.errors import PictureError
-from graticule.output import candidates_table, format_km, format_place, results_table
+from graticule.output import candidates_table, format_km, format_place, notices, results_table
 from graticule.prediction import Candidate, Prediction, Refusal
 
 ANSWER = Prediction("a.png", 43.1, -5.25, 310.5, (Candidate(43.0, -5.0, 0.25, "0d4"),), "orbit")
@@ -48,3 +49,12 @@ def test_places_have_a_column_where_they_are_known():
     assert "Place" not in shown(results_table([ANSWER], model="orbit"))
     text = shown(results_table([ANSWER, REFUSAL], model="orbit", places={"a.png": "Asturias, Spain"}))
     assert "Asturias, Spain" in text
+
+
+def test_what_is_not_known_is_no_place():
+    unknown = replace(ANSWER, notice="flatter than all")
+    text = shown(results_table([unknown], model="orbit", places={"a.png": "Asturias, Spain"}))
+    assert "not known" in text
+    assert "43.1° N" not in text
+    assert "Asturias" not in text
+    assert notices([ANSWER, unknown, REFUSAL]) == ["a.png: flatter than all"]

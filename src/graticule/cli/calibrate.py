@@ -63,8 +63,10 @@ def calibrate(
     lat_lon, fitted_on = pictures.lat_lon[rows[order]], f"{len(rows)} {pictures.words}"
     calibration, fusion = fit(opened, features[order], lat_lon, fitted_on=fitted_on)
     known = familiarity(pictures, opened.encoder, name=opened.config.name, fitted_on=fitted_on)
-    learnt = {CALIBRATION: calibration, FAMILIARITY: known, FUSION: fusion}
-    add_texts(model, {name: part.to_json() for name, part in learnt.items()})
+    add_texts(
+        model,
+        {CALIBRATION: calibration.to_json(), FAMILIARITY: known.to_json(), FUSION: fusion.to_json()},
+    )
     blend = calibration.blend
     typer.echo(f"{model}: calibrated on {calibration.fitted_on}")
     typer.echo(f"  temperatures {', '.join(f'{t:.2f}' for t in calibration.temperatures)}")
