@@ -18,11 +18,12 @@ EVERYWHERE = {"errors", "prediction"} | PLUMBING
 
 MAY_IMPORT = {
     "errors": set(),
+    "printable": set(),
     "earth": {"errors"},
     "images": {"errors"},
     **{part: {"errors"} | PLUMBING for part in PLUMBING},
     "prediction": {"errors", "earth", "maps"},
-    "output": {"errors", "earth", "prediction"},
+    "output": {"errors", "earth", "prediction", "printable"},
     "explain": {"errors", "earth", "prediction"},
     "maps": {"errors", "earth"},
     "lock": {"errors"},

@@ -39,6 +39,7 @@ from graticule.cli import (
     write,
 )
 from graticule.errors import GraticuleError
+from graticule.printable import printable
 
 __all__ = ["app", "main"]
 
@@ -120,7 +121,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _fail(message: str, status: int, *, debug: bool) -> None:
     if debug:
         traceback.print_exc()
-    print(f"graticule: {message}", file=sys.stderr)
+    print(f"graticule: {printable(message)}", file=sys.stderr)
     raise SystemExit(status) from None
 
 

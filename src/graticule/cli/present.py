@@ -28,6 +28,7 @@ from graticule.output import (
     results_table,
 )
 from graticule.prediction import Prediction, Result
+from graticule.printable import printable
 
 __all__ = ["present_batch", "present_stream", "present_table", "show_table"]
 
@@ -191,4 +192,4 @@ def _say_skipped(skipped: int) -> None:
 def _say(who: str, what: str) -> None:
     # A log that can't be written to must not end a night's work.
     with suppress(OSError):
-        print(f"{who} {what}", file=sys.stderr)
+        print(f"{who} {printable(what)}", file=sys.stderr)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
+from graticule.printable import printable
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -179,7 +181,7 @@ def _table_of(written: list[Outcome]) -> Table:
         placed = outcome.placement
         assert placed is not None  # of what is written
         table.add_row(
-            Text(outcome.path),  # a file may be called "[red]"
+            Text(printable(outcome.path)),  # a file may be called "[red]"
             format_place(placed.latitude, placed.longitude),
             "" if placed.radius_km is None else format_km(placed.radius_km),
             placed.review or "",
@@ -189,7 +191,7 @@ def _table_of(written: list[Outcome]) -> Table:
 
 def _report(refused: list[tuple[str, str]], word: str) -> None:
     for name, why in refused[:_LISTED]:
-        typer.echo(f"{word}  {name}: {why}", err=True)
+        typer.echo(printable(f"{word}  {name}: {why}"), err=True)
     if len(refused) > _LISTED:
         typer.echo(f"{word}  and {len(refused) - _LISTED:,} more; --format json has all", err=True)
 

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from graticule.earth.notation import format_km, format_place
 from graticule.prediction import Prediction, Refusal, Result
+from graticule.printable import printable
 
 __all__ = ["candidates_table", "fallback_warnings", "notices", "region_warnings", "results_table"]
 
@@ -108,7 +109,7 @@ def _per_cent(probability: float) -> str:
 def _cells(
     result: Result, errors_km: Mapping[str, float] | None, places: Mapping[str, str] | None
 ) -> list[Text]:
-    name = Text(result.path)  # Text, not str: a file may be called "[red]"
+    name = Text(printable(result.path))  # Text, not str: a file may be called "[red]"
     if isinstance(result, Refusal):
         return [name, Text("refused", style="red")]
     best = f"{100 * result.candidates[0].probability:.0f} %" if result.candidates else ""
