@@ -41,4 +41,4 @@ def test_a_killed_job_ends_where_an_unharmed_one_does(job, record_property):
 @pytest.mark.parametrize("without", ["in-place", "unswept"])
 def test_without_the_defence_half_a_file_stays(without):
     with pytest.raises(AssertionError, match="neither as before" if without == "in-place" else "temporaries"):
-        check("training", "--variant", "loop", "--without", without, count=12)
+        check("training", "--variant", "loop", "--without", without, count=6)

@@ -81,8 +81,8 @@ def _no_links(path, target):
 
 def _undo(folder):
     journal = journal_path(folder / "results.jsonl")
-    if not journal.exists():
-        # A run that was killed before its journal has changed nothing, an undo after it everything.
+    if not (journal.exists() and journal.stat().st_size):
+        # A run that was killed before its journal's first line has changed nothing, an undo after it everything.
         with pytest.raises(InputError, match="no such journal"):
             list(undo(journal))
         return
