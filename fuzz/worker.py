@@ -41,13 +41,17 @@ def main() -> None:
         _kept(target, data, folder / "finds")
 
     def edit(data: bytes, longest: int, seed: int) -> bytes:
-        """Half of the time by the format, half of the time as libFuzzer does it, which learns from what it sees."""
+        """By the format, or as libFuzzer does it, which learns from what it sees; now and then begun anew."""
         chance = Random(seed)
-        if chance.randrange(2):
+        if chance.randrange(4) == 0:
+            data = chance.choice(seeds)
+        if chance.randrange(3) == 0:
             return bytes(atheris.Mutate(data, longest))
         return target.edit(data, chance, seeds)[:longest]
 
-    flags = [f"-max_len={target.longest}", *sys.argv[3:], str(folder / "corpus"), str(folder / "seeds")]
+    # Without a length of its own for the beginning, from which libFuzzer would grow, and cut everything till then.
+    flags = [f"-max_len={target.longest}", "-len_control=0", *sys.argv[3:]]
+    flags += [str(folder / "corpus"), str(folder / "seeds")]
     atheris.Setup([sys.argv[0], *flags], one, custom_mutator=edit)
     atheris.Fuzz()
 

@@ -3,7 +3,6 @@
 import io
 import struct
 import time
-import zlib
 from datetime import datetime
 from fractions import Fraction
 
@@ -256,15 +255,11 @@ def test_thousands_of_overlapping_values_cost_nothing(entries):
 
 
 def test_a_million_marks_before_the_block_cost_nothing():
-    """Cut off one by one, a copy each, they took minutes."""
-    block = b"Exif\0\0" * 160_000 + tiff([])
-    chunk = struct.pack(">I", len(block)) + b"eXIf" + block + struct.pack(">I", zlib.crc32(b"eXIf" + block))
+    """Cut off one by one, a copy of the rest each, these took a minute of the processor."""
     out = io.BytesIO()
-    Image.new("RGB", (8, 8)).save(out, "PNG")
-    png = out.getvalue()
-    end = png.index(b"IDAT") - 4
+    Image.new("RGB", (8, 8)).save(out, "WEBP", exif=b"Exif\0\0" * 1_000_000 + tiff([]))
     begun = time.process_time()
-    assert "no GPS" in read_exif(png[:end] + chunk + png[end:]).problem
+    assert "no GPS" in read_exif(out.getvalue()).problem
     assert time.process_time() - begun < 5
 
 

@@ -117,8 +117,9 @@ def open_gallery(folder: ModelFolder, config: IndexConfig, *, rows: int, width: 
             f"{folder.path / VECTORS}: holds {vectors.dtype}, not unit vectors; make it anew."
         )
     if isinstance(config, IvfPqIndexConfig):
-        body = read_body(folder.data(BODY), name=str(folder.path / BODY))
-        return Gallery(lat_lon, vectors, IvfPqIndex(vectors, body, config))
+        name = str(folder.path / BODY)
+        body = read_body(folder.data(BODY), name=name)
+        return Gallery(lat_lon, vectors, IvfPqIndex(vectors, body, config, name=name))
     return Gallery(lat_lon, vectors)
 
 

@@ -28,8 +28,8 @@ __all__ = ["IvfPqIndex", "IvfPqIndexConfig", "body_bytes", "read_body", "train_b
 _NUMBERS_A_CODE: Final = 4
 _CODE_BITS: Final = 4
 _QUERIES_AT_ONCE: Final = 256
-_TABLE_BYTES: Final = 2 << 30
-"""What faiss computes at most when it reads an index."""
+_TABLE: Final = 16
+"""What faiss computes when it reads an index has so many bytes at most for each of its centres'."""
 
 
 class IvfPqIndexConfig(BaseModel):
@@ -61,26 +61,29 @@ class IvfPqIndexConfig(BaseModel):
 class IvfPqIndex:
     """Unit vectors, and the lists and codes that lead to them."""
 
-    def __init__(self, vectors: Tensor, body: Any, config: IvfPqIndexConfig) -> None:
+    def __init__(
+        self, vectors: Tensor, body: Any, config: IvfPqIndexConfig, *, name: str = "index.faiss"
+    ) -> None:
         """Put together what belongs together.
 
         Args:
             vectors: (N, D) unit vectors, of any precision, in memory or mapped from disk.
             body: faiss's index over them, as `train_body` makes it, with all N added.
             config: how to search.
+            name: of the body, for messages.
 
         Raises:
             ModelFormatError: the body is of other vectors than these.
         """
         if (body.ntotal, body.d) != tuple(vectors.shape):
             raise ModelFormatError(
-                f"index.faiss: holds {body.ntotal} rows of {body.d}, but there are {len(vectors)} vectors of "
+                f"{name}: holds {body.ntotal} rows of {body.d}, but there are {len(vectors)} vectors of "
                 f"{vectors.shape[1]}; make the index anew."
             )
         least, most = _row_range(body)
         if least < 0 or most >= len(vectors):
             raise ModelFormatError(
-                f"index.faiss: its lists hold the rows {least} to {most} of {len(vectors)}; make the index anew."
+                f"{name}: its lists hold the rows {least} to {most} of {len(vectors)}; make the index anew."
             )
         body.nprobe = min(config.probes, body.nlist)
         self.vectors = vectors
@@ -190,10 +193,10 @@ def read_body(data: bytes | bytearray, *, name: str) -> Any:
         MissingExtraError: faiss is not installed.
     """
     faiss = _faiss()
-    # No part of it is longer than all of it, but for the tables that faiss computes. Early versions can't be told.
-    limit = getattr(faiss, "set_deserialization_vector_byte_limit", None)
-    if limit is not None:
-        limit(len(data) + _TABLE_BYTES)
+    # faiss sets aside what lengths claim, before it looks for as many bytes. Early versions can't be told.
+    if hasattr(faiss, "set_deserialization_loop_limit"):
+        faiss.set_deserialization_loop_limit(max(1, len(data)))
+        faiss.set_deserialization_vector_byte_limit(_TABLE * len(data) + (1 << 20))
     try:
         body = faiss.deserialize_index(np.frombuffer(data, dtype=np.uint8))
     except (RuntimeError, MemoryError) as error:
