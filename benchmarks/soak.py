@@ -152,7 +152,7 @@ async def _endured(soak: Soak, pictures: Pictures, server: Server, scratch: Path
             "latency": crowd.latency(),
         },
         "end": await drained(server, plain(pictures.small, known), begun=BEGUN),
-        "samples": watch.told(max(1, round(soak.seconds / 60))),
+        "by_tenth": watch.by_tenth(soak.seconds),
     }
 
 

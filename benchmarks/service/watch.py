@@ -8,7 +8,7 @@ import statistics
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +102,19 @@ class Watch:
             "most_mb": max(sample.resident_mb for sample in self.samples),
         }
 
-    def told(self, every: int) -> list[dict[str, float]]:
-        """Some of the samples, for who wants to draw them."""
-        return [asdict(sample) for sample in self.samples[::every]]
+    def by_tenth(self, seconds: float) -> list[dict[str, float]]:
+        """Medians and the most memory of each tenth of some seconds, for who wants to draw them."""
+        tenths = [
+            [sample for sample in self.samples if number <= 10 * sample.at_s / seconds < number + 1]
+            for number in range(10)
+        ]
+        return [
+            {
+                "resident_mb": statistics.median(sample.resident_mb for sample in some),
+                "most_resident_mb": max(sample.resident_mb for sample in some),
+                "files": statistics.median(sample.files for sample in some),
+                "threads": statistics.median(sample.threads for sample in some),
+            }
+            for some in tenths
+            if some
+        ]

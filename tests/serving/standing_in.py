@@ -15,7 +15,7 @@ from graticule.serving.settings import MIB, Limits, Settings
 from serving.conftest import StandIn
 
 LIMITS = Limits(
-    request_bytes=2 * MIB, client_requests=10, header_s=2, idle_s=2, receive_s=9, answer_s=60, drain_s=10
+    request_bytes=2 * MIB, client_requests=10, header_s=1.5, idle_s=1.5, receive_s=9, answer_s=60, drain_s=10
 )
 
 

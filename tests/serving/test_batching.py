@@ -49,6 +49,24 @@ def test_what_waits_is_answered_together_up_to_the_batch_size(ask, stand_in):
     assert stand_in.batches == [["blocker"], ["0", "1", "2", "3"], ["4", "5"]]
 
 
+@pytest.mark.parametrize("ended", [False, True])
+def test_large_batches_come_in_few_sizes_and_what_is_left_goes_first(stand_in, ended):
+    batcher = Batcher(batch_size=64, gather_s=0.001, metrics=Metrics())
+    stand_in.gate.clear()
+    regions = [None] * 13 + [object()] * 20
+    futures = [
+        batcher.submit(job(stand_in, f"{number}", mask=region)) for number, region in enumerate(regions)
+    ]
+    batcher.start([stand_in])
+    stand_in.gate.set()
+    if ended:
+        batcher.stop(60)
+    assert [future.result(60).path for future in futures] == [f"{number}" for number in range(33)]
+    batcher.stop(60)
+    assert [len(names) for names in stand_in.batches[1:]] == [8, 16, 5, 4]
+    assert stand_in.batches[3] == [f"{number}" for number in range(8, 13)]
+
+
 def test_other_models_and_regions_are_answered_apart(ask, stand_in):
     other, region = StandIn(), object()
     futures = ask(

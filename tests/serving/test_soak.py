@@ -22,7 +22,7 @@ def benchmark(monkeypatch):
 
 def test_a_short_soak_finds_every_promise_kept(benchmark):
     soak = benchmark("soak")
-    settings = soak.Soak("stand-in", 2, 2.0, 0.2, views=3, limits=LIMITS, command=SERVE)
+    settings = soak.Soak("stand-in", 2, 1.5, 0.2, views=3, limits=LIMITS, command=SERVE)
     figures = soak.soaked(settings)
     verdicts = {verdict["promise"]: verdict for verdict in figures["promises"]}
     assert len(verdicts) == 12

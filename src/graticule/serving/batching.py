@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from graticule.locator import Geolocator
 
 __all__ = ["Batcher", "Job"]
+
+_STEP: Final = 8
 
 
 @dataclass(eq=False)
@@ -64,6 +66,7 @@ class Batcher:
         self._metrics = metrics
         # Bounded by the service, which lets in no more pictures than it may hold.
         self._waiting: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._left: list[Job] = []
         self._thread = threading.Thread(target=self._run, name="graticule-answer", daemon=True)
         self.warm = threading.Event()
 
@@ -93,26 +96,32 @@ class Batcher:
     def _answer_next(self) -> bool:
         """Answer the next batch; False at the end. While none comes, nothing of the last one is held."""
         batch = self._gather()
-        running = [job for job in batch if job.result.set_running_or_notify_cancel()]
-        for group in _groups(running):
-            self._answer(group)
+        for group in _groups(batch):
+            whole = _even(len(group))
+            self._left += group[whole:]
+            running = [job for job in group[:whole] if job.result.set_running_or_notify_cancel()]
+            if running:
+                self._answer(running)
         return bool(batch)
 
     def _gather(self) -> list[Job]:
-        """The next batch; empty at the end."""
-        batch: list[Job] = []
-        job = self._waiting.get()
+        """The next batch, first what was left of the last; empty at the end."""
+        batch, self._left = self._left, []
         until = time.monotonic() + self._gather_s
-        while job is not None:
-            batch.append(job)
-            if len(batch) == self._batch_size:
-                return batch
+        while len(batch) < self._batch_size:
+            # Only the first is waited for as long as it takes.
+            timeout_s = max(0.0, until - time.monotonic()) if batch else None
             try:
-                job = self._waiting.get(timeout=max(0.0, until - time.monotonic()))
+                job = self._waiting.get(timeout=timeout_s)
             except queue.Empty:
-                return batch
-        if batch:
-            self._waiting.put(None)  # the end, once this batch is answered
+                break
+            if job is None:
+                if batch:
+                    self._waiting.put(None)  # the end, once this batch is answered
+                break
+            if not batch:
+                until = time.monotonic() + self._gather_s
+            batch.append(job)
         return batch
 
     def _answer(self, jobs: list[Job]) -> None:
@@ -141,6 +150,15 @@ def _groups(jobs: list[Job]) -> list[list[Job]]:
     for job in jobs:
         groups.setdefault((id(job.geolocator), id(job.mask)), []).append(job)
     return list(groups.values())
+
+
+def _even(count: int) -> int:
+    """As many pictures of a group as are answered together: all, or a multiple of `_STEP`.
+
+    torch and oneDNN keep several megabytes for every size of batch they meet. In all sizes up to 64 batches would fill
+    half a gigabyte, little by little.
+    """
+    return count if count <= _STEP else count - count % _STEP
 
 
 def _cut(result: Result, top_k: int) -> Result:

@@ -2,7 +2,7 @@
 
 Pictures and batches of all sizes are held for moments, by several threads. glibc keeps most of what they free for the
 next to ask, a heap for each thread, and between what is left in use there is ever less that fits: a server that is
-busy for minutes would hold twice what it needs.
+busy would grow for minutes.
 """
 
 from __future__ import annotations
