@@ -325,6 +325,27 @@ def serving() -> list[str]:
     ]
 
 
+def soak() -> list[str]:
+    """What the service kept of its promises."""
+    report = load("soak")
+    memory, latency, crowd = report["memory"], report["latency"], report["crowd"]
+    rows = [
+        [verdict["promise"], f"{verdict['figure']}", verdict["bar"], "kept" if verdict["met"] else "broken"]
+        for verdict in report["promises"]
+    ]
+    return [
+        f"{report['requests']:,} requests of {len(report['kinds'])} kinds from {report['clients']} clients in "
+        f"{report['seconds'] / 60:g} minutes ({report['machine']}, shared with",
+        f"the clients); p50 of the good ones {latency['p50_ms']:.0f} ms, p99 {latency['p99_ms']:.0f} ms. "
+        f"Resident memory was {memory['second_minute_mb']:.0f} MB in the second",
+        f"minute and {memory['last_minute_mb']:.0f} in the last, a slope of "
+        f"{memory['slope_mb_per_minute']:+.1f} MB a minute after the first. Of a crowd of {crowd['clients']}, those",
+        f"taken in had p50 {crowd['latency']['p50_ms'] / 1000:.1f} s, p99 {crowd['latency']['p99_ms'] / 1000:.1f} s.",
+        "",
+        *table(["promise", "found", "bar", "verdict"], rows, texts=4),
+    ]
+
+
 def places() -> list[str]:
     """What names take."""
     report = load("places")
