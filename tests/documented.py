@@ -200,7 +200,11 @@ def spans(document):
 
 def options():
     """Every option of every command, and of the scripts beside the package."""
-    scripts = [*(ROOT / "benchmarks").glob("*.py"), *(ROOT / "tools").glob("*.py")]
+    scripts = [
+        *(ROOT / "benchmarks").glob("*.py"),
+        *(ROOT / "tools").glob("*.py"),
+        *(ROOT / "fuzz").glob("*.py"),
+    ]
     texts = [script.read_text(encoding="utf-8") for script in scripts]
     return _options(_program()) | {found for text in texts for found in re.findall(r"\"(--[a-z-]+)\"", text)}
 

@@ -10,7 +10,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from sections import cost, quality
+from sections import cost, doubt, fuzzing, quality, reliability
 
 ROOT = Path(__file__).parents[1]
 
@@ -21,6 +21,7 @@ SECTIONS: list[tuple[str, str, Callable[[], list[str]]]] = [
     ("docs/results.md", "pace", cost.pace),
     ("docs/semivariograms.md", "policies", quality.policies),
     ("docs/semivariograms.md", "costs", cost.variogram_costs),
+    ("docs/uncertainty.md", "no-signal", doubt.no_signal),
     ("docs/uncertainty.md", "shift", quality.shifted_coverage),
     ("docs/speed.md", "road", cost.road),
     ("docs/speed.md", "precision", cost.precision),
@@ -28,8 +29,15 @@ SECTIONS: list[tuple[str, str, Callable[[], list[str]]]] = [
     ("docs/extract.md", "extract", cost.extraction),
     ("docs/reproducing.md", "training", cost.training),
     ("docs/service.md", "serving", cost.serving),
+    ("docs/service.md", "soak", cost.soak),
     ("docs/map.md", "page", cost.page),
     ("docs/places.md", "places", cost.places),
+    ("docs/reliability.md", "faults", reliability.faults),
+    ("docs/reliability.md", "crashes", reliability.crashes),
+    ("docs/reliability.md", "soak", cost.soak),
+    ("docs/reliability.md", "fuzz", fuzzing.tried),
+    ("docs/fuzzing.md", "fuzz", fuzzing.tried),
+    ("docs/fuzzing.md", "found", fuzzing.found),
 ]
 """Document, marker, and what stands between `<!-- marker -->` and `<!-- /marker -->`."""
 
