@@ -111,6 +111,17 @@ def test_lists_of_rows_that_are_not_there_are_refused(clustered):
             IvfPqIndex(vectors, body, IvfPqIndexConfig())
 
 
+def test_a_body_that_faiss_opens_and_can_not_search_is_refused(clustered):
+    vectors = clustered(100)
+    body = IvfPqIndex.build(vectors).body
+    body.implem = 77
+    index = IvfPqIndex(
+        vectors, read_body(bytes(body_bytes(body)), name="x"), IvfPqIndexConfig(), name="some.faiss"
+    )
+    with pytest.raises(ModelFormatError, match=r"some\.faiss: can't be searched"):
+        index.search(vectors[:2], 1)
+
+
 def test_no_memory_is_set_aside_for_lengths_beyond_the_file(clustered):
     vectors = clustered(100)
     data = bytes(body_bytes(IvfPqIndex.build(vectors).body))

@@ -89,6 +89,7 @@ class IvfPqIndex:
         self.vectors = vectors
         self.body = body
         self.config = config
+        self._name = name
 
     @classmethod
     def build(cls, vectors: Tensor, config: IvfPqIndexConfig | None = None) -> IvfPqIndex:
@@ -115,6 +116,7 @@ class IvfPqIndex:
 
         Raises:
             ConfigError: k is not between 1 and N, or the widths differ.
+            ModelFormatError: faiss can't search the body.
         """
         check_search(self.vectors, queries, k)
         found = [self._found(part.float(), k) for part in torch.split(queries, _QUERIES_AT_ONCE)]
@@ -123,7 +125,12 @@ class IvfPqIndex:
     def _found(self, queries: Tensor, k: int) -> tuple[Tensor, Tensor]:
         count = min(len(self), max(self.config.candidates, 4 * k))
         # Candidates are the nearest by distance, which for unit vectors are the most similar.
-        _, nearest = self.body.search(functional.normalize(queries, dim=-1).numpy(), count)
+        try:
+            _, nearest = self.body.search(functional.normalize(queries, dim=-1).numpy(), count)
+        except RuntimeError as error:  # settings of its own that faiss looks at no sooner
+            raise ModelFormatError(
+                f"{self._name}: can't be searched ({_reason(error)}); make it anew."
+            ) from error
         candidates = torch.from_numpy(nearest)
         similarities = self._similarities(queries, candidates)
         best, places = similarities.topk(k, dim=1)
@@ -200,11 +207,14 @@ def read_body(data: bytes | bytearray, *, name: str) -> Any:
     try:
         body = faiss.deserialize_index(np.frombuffer(data, dtype=np.uint8))
     except (RuntimeError, MemoryError) as error:
-        reason = str(error).splitlines()[0]
-        raise ModelFormatError(f"{name}: not an index of faiss ({reason}); make it anew.") from error
+        raise ModelFormatError(f"{name}: not an index of faiss ({_reason(error)}); make it anew.") from error
     if not isinstance(body, faiss.IndexIVFPQFastScan):
         raise ModelFormatError(f"{name}: an index of another kind than ivfpq; make it anew.")
     return body
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _faiss() -> Any:
