@@ -151,7 +151,8 @@ def side_points(ring: NDArray[np.float64]) -> NDArray[np.int64]:
     """How many points each side (N - 1,) of a ring (N, 2) becomes: its first corner, and those on the way."""
     steps = np.diff(ring, axis=0)
     needed = np.ceil(np.max(np.abs(steps) / (_STEP_LAT, _STEP_LON), axis=1))
-    return np.maximum(needed, 1).astype(np.int64)
+    counts: NDArray[np.int64] = np.maximum(needed, 1).astype(np.int64)
+    return counts
 
 
 def _dense(ring: NDArray[np.float64]) -> NDArray[np.float64]:
