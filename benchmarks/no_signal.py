@@ -58,7 +58,7 @@ def main() -> None:
     parser.add_argument("--model", default="orbit")
     parser.add_argument("--pictures", type=int, default=300, help="of each kind")
     parser.add_argument("--views", type=int, default=10_000)
-    parser.add_argument("--variants", type=int, default=2000, help="views of each other sort")
+    parser.add_argument("--variants", type=int, default=1000, help="views of each other sort")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--output", type=Path, default=ROOT / "benchmarks" / "results" / "no_signal.json")
     options = parser.parse_args()
