@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from typing import Final
 
 import h11
@@ -72,7 +73,8 @@ def patient_protocol(limits: Limits) -> type[H11Protocol]:
                 f"Connection: close\r\n{again}\r\n"
             )
             self.transport.write(head.encode() + body)
-            self.transport.write_eof()
+            with suppress(OSError):  # it may be gone already
+                self.transport.write_eof()
             # A flood is not waited for: what lingers is open too.
             lingers = len(self.connections) <= 2 * limits.connections
             self._due = self.loop.call_later(_LINGER_S if lingers else 0.0, self.transport.close)
