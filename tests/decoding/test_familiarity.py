@@ -12,7 +12,7 @@ from graticule.earth.cells import TokenScheme
 from graticule.earth.distance import EARTH_RADIUS_KM
 from graticule.earth.regions import parse_region
 from graticule.errors import ModelFormatError
-from graticule.evaluation.familiarity_fit import fit_familiarity
+from graticule.evaluation.familiarity_fit import Looks
 from graticule.tokens.gallery import GalleryCellModel
 from graticule.tokens.query import Query
 
@@ -27,7 +27,10 @@ def soft(count, seed=0, size=64):
 
 @pytest.fixture(scope="module")
 def known():
-    return fit_familiarity([soft(1500, 0), soft(1500, 1)], name="small", fitted_on="3000 made pictures")
+    looks = Looks()
+    looks.add(soft(1500, 0))
+    looks.add(soft(1500, 1))
+    return looks.fit(name="small", fitted_on="3000 made pictures")
 
 
 def test_pictures_like_those_are_not_doubted(known):
@@ -63,7 +66,9 @@ def test_contrast_is_that_of_parts_and_not_of_grain():
 
 
 def test_too_few_pictures_doubt_nothing():
-    few = fit_familiarity([soft(300)], name="small", fitted_on="300 made pictures")
+    looks = Looks()
+    looks.add(soft(300))
+    few = looks.fit(name="small", fitted_on="300 made pictures")
     assert few.farthest is None
     assert few.least_contrast == 0
     assert few.notices(torch.zeros(2, 3, 64, 64, dtype=torch.uint8)) == [None, None]

@@ -70,7 +70,7 @@ def place_names(results: Sequence[Result], places: Gazetteer | None) -> dict[int
     sure = {
         number: result
         for number, result in enumerate(results)
-        if isinstance(result, Prediction) and result.not_sure is None and result.notice is None
+        if isinstance(result, Prediction) and result.pinned
     }
     if places is None or not sure:
         return {}

@@ -43,7 +43,7 @@ def calibrate(
 
     from graticule.cli.progress import progress
     from graticule.data.orbit.mosaic import Mosaic, training_mosaic_path
-    from graticule.evaluation.familiarity_fit import familiarity
+    from graticule.evaluation.familiarity_fit import Looks
     from graticule.evaluation.pictures import OrbitPictures, Pictures, TruthPictures, encode
     from graticule.model import CALIBRATION, FAMILIARITY, FUSION, Model
     from graticule.store import add_texts
@@ -56,13 +56,14 @@ def calibrate(
         pictures = TruthPictures(truth, images)
     else:
         pictures = OrbitPictures(Mosaic.open(training_mosaic_path()), "validation", views, CALIBRATION_VIEW)
+    looks = Looks()
     with progress("Encoding", total=len(pictures.ids)) as advance:
-        features, rows = encode(pictures, opened.encoder, progress=advance)
+        features, rows = encode(pictures, opened.encoder, look=looks.add, progress=advance)
     # Files of a folder may be in order of time and place; halves of it must be alike.
     order = np.random.default_rng(0).permutation(len(rows))
     lat_lon, fitted_on = pictures.lat_lon[rows[order]], f"{len(rows)} {pictures.words}"
     calibration, fusion = fit(opened, features[order], lat_lon, fitted_on=fitted_on)
-    known = familiarity(pictures, opened.encoder, name=opened.config.name, fitted_on=fitted_on)
+    known = looks.fit(name=opened.config.name, fitted_on=fitted_on)
     add_texts(
         model,
         {CALIBRATION: calibration.to_json(), FAMILIARITY: known.to_json(), FUSION: fusion.to_json()},

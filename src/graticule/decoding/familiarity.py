@@ -27,7 +27,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from graticule.earth.density import Density
-from graticule.earth.distance import EARTH_RADIUS_KM
+from graticule.earth.distance import EARTH_KM2
 from graticule.errors import ModelFormatError
 
 __all__ = ["TRAITS", "Familiarity", "contrast", "evenly", "traits"]
@@ -44,7 +44,6 @@ _LEVELS: Final = 32
 """Steps of each channel between which colours are told apart."""
 TRAITS: Final = 3 + 5 * _SCALES + 1
 """How many numbers `traits` makes of a picture."""
-_EARTH_KM2: Final = 4 * math.pi * EARTH_RADIUS_KM**2
 
 _OPPONENT: Final = torch.tensor([[1 / 3, 1 / 3, 1 / 3], [1 / 2, -1 / 2, 0], [1 / 4, 1 / 4, -1 / 2]])
 """Light, red against green, and yellow against blue, of red, green and blue."""
@@ -138,7 +137,7 @@ def evenly(found: Density, doubted: Sequence[bool] | NDArray[np.bool_]) -> Densi
     there = np.asarray(doubted, dtype=np.bool_)
     if not there.any():
         return found
-    return found.weighed(np.where(there[:, None], found.area_km2 / _EARTH_KM2, found.mass))
+    return found.weighed(np.where(there[:, None], found.area_km2 / EARTH_KM2, found.mass))
 
 
 def contrast(pixels: Tensor) -> Tensor:

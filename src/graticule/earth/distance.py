@@ -6,12 +6,15 @@ distances are wrong by up to 0.56 %. Only `geodesic_km` measures on the ellipsoi
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from graticule.errors import CoordinateError, MissingExtraError
 
 __all__ = [
+    "EARTH_KM2",
     "EARTH_RADIUS_KM",
     "destination",
     "geodesic_km",
@@ -22,6 +25,8 @@ __all__ = [
 
 EARTH_RADIUS_KM = 6371.0
 """Radius of the sphere, in km (OSV-5M)."""
+EARTH_KM2 = 4 * math.pi * EARTH_RADIUS_KM**2
+"""Area of the sphere, in km2."""
 
 
 def haversine_km(lat1: ArrayLike, lon1: ArrayLike, lat2: ArrayLike, lon2: ArrayLike) -> NDArray[np.float64]:

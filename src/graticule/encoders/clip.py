@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from graticule.errors import MissingExtraError, ModelFormatError, ModelNotFoundError
 
-__all__ = ["ClipEncoder", "ClipEncoderConfig", "is_of_tower", "read_config"]
+__all__ = ["ClipEncoder", "ClipEncoderConfig", "read_config"]
 
 # The mean and spread of the colours, of 1, that CLIP was trained with.
 MEAN: Final = (0.48145466, 0.4578275, 0.40821073)
@@ -141,7 +141,7 @@ class ClipEncoder(nn.Module):
         return encoder.eval().requires_grad_(requires_grad=False)
 
 
-def is_of_tower(name: str) -> bool:
+def _is_of_tower(name: str) -> bool:
     """Whether a tensor of a CLIP, named as in the Hugging Face layout, is a weight of the vision tower."""
     return name.startswith(PREFIXES) and name != COUNTED
 
@@ -196,7 +196,7 @@ def _read_tower(folder: Path) -> dict[str, Tensor]:
         files = [whole]
     elif index.is_file():
         shards = _object(_read(index), str(index)).get("weight_map", {})
-        files = sorted({folder / Path(shard).name for name, shard in shards.items() if is_of_tower(name)})
+        files = sorted({folder / Path(shard).name for name, shard in shards.items() if _is_of_tower(name)})
     elif any(folder.glob("*.bin")):
         raise ModelNotFoundError(
             f"{folder}: holds weights as pickles (.bin) only, and loading those can run code; "
@@ -210,7 +210,7 @@ def _read_tower(folder: Path) -> dict[str, Tensor]:
     for file in files:
         try:
             with safe_open(file, framework="pt") as opened:
-                names = filter(is_of_tower, opened.keys())
+                names = filter(_is_of_tower, opened.keys())
                 tensors |= {name: opened.get_tensor(name).float() for name in names}
         except (OSError, SafetensorError) as error:
             raise ModelFormatError(f"{file}: can't be read ({error}); get it anew.") from error

@@ -74,6 +74,7 @@ def encode(
     pictures: Pictures,
     encoder: ImageEncoder,
     *,
+    look: Callable[[Tensor], None] = lambda pixels: None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[Tensor, NDArray[np.int64]]:
     """Features of all pictures that can be read; a GPU makes them if there is one.
@@ -81,6 +82,7 @@ def encode(
     Args:
         pictures: N of them.
         encoder: Makes the features.
+        look: Shown the pixels (B, 3, S, S) uint8 of each batch, as the encoder reads them.
         progress: Told (done, total).
 
     Returns:
@@ -100,6 +102,7 @@ def encode(
             if readable:
                 rows += [row for row, _ in readable]
                 pixels = torch.from_numpy(np.stack([pixels for _, pixels in readable]))
+                look(pixels)
                 features.append(encoder.encode(pixels.to(device)).cpu())
             done += len(batch)
             progress(done, total)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from graticule.decoding.calibration import Calibration
-from graticule.earth.distance import EARTH_RADIUS_KM
+from graticule.earth.distance import EARTH_KM2
 from graticule.evaluation.calibration import (
     Coverage,
     Outcomes,
@@ -41,7 +41,7 @@ __all__ = [
     "uncalibrated",
 ]
 
-KNOWING_NOTHING: Final = math.log(4 * math.pi * EARTH_RADIUS_KM**2)
+KNOWING_NOTHING: Final = math.log(EARTH_KM2)
 """Negative log-likelihood of an even spread over the Earth, in nats per km2: 20.05."""
 _AREAS_KM2: Final = 10.0 ** np.arange(0, 8.75, 0.25)
 _ANSWERED: Final = np.arange(5, 101, 5) / 100

@@ -115,7 +115,7 @@ def explain(prediction: Prediction, places: Places, *, max_cells: int = 4096) ->
     return Explanation(
         prediction,
         said_of(prediction, parts[-1], places),
-        place if prediction.not_sure is None and prediction.notice is None else None,
+        place if prediction.pinned else None,
         tuple((candidate, next(found)) for candidate in prediction.candidates),
         tuple((cell, _name(cell, next(found), places)) for cell in way),
         tuple((neighbour, next(found)) for neighbour in near),

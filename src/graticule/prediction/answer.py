@@ -153,6 +153,11 @@ class Prediction:
         if not 0 <= self.radius_km < math.inf:
             raise CoordinateError(f"radius_km {self.radius_km}: must be a length, 0 or more")
 
+    @property
+    def pinned(self) -> bool:
+        """Whether its point is meant for a place: something is known of the picture, and as surely as was asked."""
+        return self.not_sure is None and self.notice is None
+
     def probability_within(self, km: float) -> float:
         """The probability that the truth is within a distance of the estimate, at least.
 

@@ -63,5 +63,5 @@ def _name(results: Sequence[Result], told: Sequence[dict[str, Any]], places: Pla
         for candidate in values["candidates"]:
             candidate["place"] = next(found).to_dict()
         # Nobody shall take the centre of a circle for an estimate.
-        values["place"] = None if result.not_sure or result.notice else place
+        values["place"] = place if result.pinned else None
         values["words"] = words(result, places)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graticule.earth.cells import TokenScheme
-from graticule.earth.distance import EARTH_RADIUS_KM, unit_vectors
+from graticule.earth.distance import EARTH_KM2, EARTH_RADIUS_KM, unit_vectors
 from graticule.earth.s2 import blocks
 from graticule.errors import ConfigError
 
@@ -62,7 +62,7 @@ def soft_targets(
 
 
 def _cell_size_km(level: int) -> float:
-    return math.sqrt(4 * math.pi * EARTH_RADIUS_KM**2 / (6 * 4**level))
+    return math.sqrt(EARTH_KM2 / (6 * 4**level))
 
 
 def _unique_rows(

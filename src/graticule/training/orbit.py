@@ -23,7 +23,7 @@ from graticule.alignment.model import AlignmentConfig
 from graticule.data.orbit.mosaic import Mosaic, training_mosaic_path
 from graticule.encoders.orbit import OrbitEncoderConfig
 from graticule.errors import ConfigError
-from graticule.evaluation.familiarity_fit import familiarity
+from graticule.evaluation.familiarity_fit import Looks
 from graticule.evaluation.pictures import OrbitPictures, encode
 from graticule.evaluation.report import evaluate
 from graticule.model import Model, ModelConfig, check_widths
@@ -284,10 +284,11 @@ def _run_stages(
 
 
 def _calibrate(model: Model, views: OrbitPictures) -> None:
-    features, _ = encode(views, model.encoder)
+    looks = Looks()
+    features, _ = encode(views, model.encoder, look=looks.add)
     fitted_on = f"{views.views} {views.words}"
     model.calibration, model.fusion = calibrate(model, features, views.lat_lon, fitted_on=fitted_on)
-    model.familiarity = familiarity(views, model.encoder, name=model.config.name, fitted_on=fitted_on)
+    model.familiarity = looks.fit(name=model.config.name, fitted_on=fitted_on)
 
 
 def _feature_sets(recipe: OrbitRecipe) -> dict[str, dict[str, object]]:
