@@ -1,7 +1,12 @@
-"""Requests to a server, for tests."""
+"""Servers as processes, and requests to them, for tests."""
 
 import io
+import os
+import re
 import socket
+import subprocess
+import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -46,3 +51,24 @@ def everything(connection):
     while chunk := connection.recv(65536):
         received += chunk
     return received
+
+
+@contextmanager
+def started(*arguments, **environment):
+    """A command that serves, the port it says it listens at, and all that it said until then."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "graticule", *map(str, arguments), "--port", "0", "--no-browser"],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | environment,
+    )
+    try:
+        said = ""
+        while not (found := re.search(r"http://\S+?:(\d+)/", said)):
+            line = process.stderr.readline()
+            assert line, said
+            said += line
+        yield process, int(found[1]), said
+    finally:
+        process.kill()
+        process.communicate()

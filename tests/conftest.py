@@ -18,16 +18,9 @@ settings.load_profile("patient")
 @pytest.fixture(scope="session")
 def mosaic_file(tmp_path_factory):
     """360 x 180 pixels of smooth random colours, and seas."""
-    import numpy as np
-    from PIL import Image
+    from small_mosaic import small_mosaic
 
-    random = np.random.default_rng(0)
-    coarse = Image.fromarray(random.integers(0, 256, (18, 36, 3), dtype=np.uint8))
-    colours = np.asarray(coarse.resize((360, 180), Image.Resampling.BICUBIC)).copy()
-    colours[np.roll(colours[..., 0], 90, axis=1) < 96] = (10, 30, 90)
-    path = tmp_path_factory.mktemp("mosaic") / "tiny.png"
-    Image.fromarray(colours).save(path)
-    return path
+    return small_mosaic(tmp_path_factory.mktemp("mosaic") / "tiny.png")
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 import json
 import os
 import platform
-import re
 import signal
 import subprocess
 import sys
@@ -11,6 +10,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+
+from asking import started
+from hooked import hooked
 
 ROOT = Path(__file__).parents[1]
 PICTURES = ROOT / "examples" / "pictures"
@@ -73,11 +75,9 @@ KERNEL = sys.platform == "linux" and platform.machine() in ("x86_64", "aarch64")
 @pytest.fixture
 def shut(tmp_path):
     """The environment of a process without sockets; gives it and the file that tells of attempts."""
-    (tmp_path / "hook").mkdir()
-    (tmp_path / "hook" / "sitecustomize.py").write_text(HOOK)
     log = tmp_path / "attempts"
     log.touch()
-    paths = os.pathsep.join([str(tmp_path / "hook"), str(ROOT / "src")])
+    paths = hooked(tmp_path, HOOK, ROOT / "src")
     manner = "kernel" if KERNEL else "none"
     return {**os.environ, "PYTHONPATH": paths, "SOCKETS": manner, "SOCKETS_LOG": str(log)}, log
 
@@ -175,26 +175,12 @@ def test_a_judge_that_is_asked_for_is_what_opens_one(shut):
 
 def test_the_service_speaks_to_nobody_but_those_who_ask(shut):
     environment, log = shut
-    process = subprocess.Popen(
-        [*COMMAND, "serve", "--model", "orbit", "--port", "0", "--no-browser"],
-        env={**environment, "SOCKETS": "loopback"},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        said = ""
-        while not (found := re.search(r"(http://\S+?:\d+)/", said)):
-            line = process.stderr.readline()
-            assert line, said
-            said += line
+    with started("serve", "--model", "orbit", **{**environment, "SOCKETS": "loopback"}) as (_, port, _):
         picture = ("pictures", ("a.png", (PICTURES / "view-000000.png").read_bytes()))
-        with httpx.Client(base_url=found[1], timeout=120, trust_env=False) as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=120, trust_env=False) as client:
             answer = client.post("/v1/locate", files=[picture], data={"detail": "map", "within": "Russia"})
             assert answer.status_code == 200, answer.text
             assert "latitude" in json.loads(answer.text)["results"][0]
             for path in ("/", "/v1/models", "/v1/regions", "/metrics"):
                 assert client.get(path).status_code == 200
-    finally:
-        process.kill()
-        _, said = process.communicate()
-    assert log.read_text() == "", said
+    assert log.read_text() == ""

@@ -12,13 +12,13 @@ import httpx
 import pytest
 from PIL import Image
 
-from asking import FORM, VIEWS, connected, everything, form, png
+from asking import FORM, VIEWS, connected, everything, form, png, started
 from graticule.serving.batching import Job
 from graticule.serving.uploads import Form, Upload
+from hooked import hooked
 from serving.conftest import StandIn, running
 
 SECRET = "grandmother-at-the-lake"
-FEW = ("--no-browser", "--port", "0", "--max-megabytes", "4")
 HOOK = '''
 """Writes down what this process makes or changes on disk, and lets every logger speak."""
 import logging, os, sys
@@ -55,36 +55,20 @@ def large_picture():
 @pytest.fixture
 def watched(tmp_path):
     """A served model whose process writes down what it writes; gives its port, that file, and its stop."""
-    (tmp_path / "hook").mkdir()
-    (tmp_path / "hook" / "sitecustomize.py").write_text(HOOK)
     log = tmp_path / "writes"
     log.touch()
-    paths = os.pathsep.join(filter(None, [str(tmp_path / "hook"), os.environ.get("PYTHONPATH")]))
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "graticule",
-            *["serve", "--model", "orbit", "--no-browser", "--port", "0", "--max-megabytes", "4"],
-        ],
-        env=os.environ | {"PYTHONPATH": paths, "WRITES_LOG": str(log), "PYTHONDONTWRITEBYTECODE": "1"},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    said = ""
-    while not (found := re.search(r"http://\S+?:(\d+)/", said)):
-        line = process.stderr.readline()
-        assert line, said
-        said += line
+    environment = {
+        "PYTHONPATH": hooked(tmp_path, HOOK, os.environ.get("PYTHONPATH") or ""),
+        "WRITES_LOG": str(log),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    with started("serve", "--model", "orbit", "--max-megabytes", "4", **environment) as (process, port, said):
 
-    def stopped():
-        process.terminate()
-        return said + process.communicate(timeout=120)[1]
+        def stopped():
+            process.terminate()
+            return said + process.communicate(timeout=120)[1]
 
-    try:
-        yield int(found[1]), log, stopped
-    finally:
-        process.kill()
+        yield port, log, stopped
 
 
 def asked(port, body, path="v1/locate"):

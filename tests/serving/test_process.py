@@ -2,42 +2,18 @@
 
 import http.client
 import json
-import os
-import re
 import signal
 import socket
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
 
 import httpx
 import pytest
 
-from asking import FORM, VIEWS, connected, everything, form
+from asking import FORM, VIEWS, connected, everything, form, started
 
 COMMAND = [sys.executable, "-m", "graticule"]
-
-
-@contextmanager
-def started(*arguments, **environment):
-    """A command that serves, and the port it says it listens at."""
-    process = subprocess.Popen(
-        [*COMMAND, *map(str, arguments), "--port", "0", "--no-browser"],
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | environment,
-    )
-    try:
-        said = ""
-        while not (found := re.search(r"http://\S+?:(\d+)/", said)):
-            line = process.stderr.readline()
-            assert line, said
-            said += line
-        yield process, int(found[1]), said
-    finally:
-        process.kill()
-        process.communicate()
 
 
 def failed(*arguments):

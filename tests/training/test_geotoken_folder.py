@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch.nn import functional
 
 from feature_parts import COUNT, WIDTH, make_parts
+from feature_parts import GEOTOKEN as SMALL
 from graticule.alignment.spaces import SpacesAlignment
 from graticule.earth.cells import TokenScheme
 from graticule.errors import ConfigError, InputError, ModelNotFoundError
@@ -36,20 +37,6 @@ from graticule.training.reward_pictures import FeatureFolder
 from graticule.training.shards import read_records
 
 PAPER = Path(__file__).parents[2] / "configs" / "geotoken-paper.yaml"
-SMALL = {
-    "geotoken": {
-        "levels": [0, 2, 4],
-        "neighbours": 4,
-        "d_model": 16,
-        "heads": 2,
-        "encoder_layers": 1,
-        "decoder_layers": 1,
-        "feed_forward": 32,
-    },
-    "batch": 24,
-    "epochs": 2,
-    "validation_share": 0.2,
-}
 
 
 @pytest.fixture(scope="module")

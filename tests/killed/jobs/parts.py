@@ -1,20 +1,8 @@
 """What several jobs read: pictures with their places, and the small model of tests/faults."""
 
-import numpy as np
-from PIL import Image
-
 from faults.small import small_model
 from graticule.data.orbit.folder import render_folder
-
-
-def small_mosaic(path):
-    """A map of the Earth to take pictures of: 360 x 180 pixels of smooth random colours, and seas."""
-    random = np.random.default_rng(0)
-    coarse = Image.fromarray(random.integers(0, 256, (18, 36, 3), dtype=np.uint8))
-    colours = np.asarray(coarse.resize((360, 180), Image.Resampling.BICUBIC)).copy()
-    colours[np.roll(colours[..., 0], 90, axis=1) < 96] = (10, 30, 90)
-    Image.fromarray(colours).save(path)
-    return path
+from small_mosaic import small_mosaic
 
 
 def render(root, name, **options):

@@ -1,39 +1,20 @@
 """Training: the one loop, an alignment, a GeoToken on an index, and a reward model on a GeoToken."""
 
-import numpy as np
 import torch
-from safetensors.torch import save_file
 
 from faults.small import WIDTH, toy_run
+from feature_parts import GEOTOKEN, make_parts
 from graticule.alignment.location import LocationEncoderConfig
-from graticule.alignment.spaces import SpacesAlignment, SpacesAlignmentConfig
 from graticule.model import Model
-from graticule.retrieval.neighbours import NeighbourConfig
 from graticule.training import loop
 from graticule.training.geotoken_folder import GeoTokenRecipe, train_geotoken
-from graticule.training.index import index_folder
 from graticule.training.reward import RewardRecipe, train_reward
 from graticule.training.reward_pictures import FeatureFolder
 from graticule.training.spaces import SpacesRecipe, align_folder
 from killed.job import Job, quiet
 from killed.jobs.parts import save_model
 
-ROWS = 120
 LOCATION = LocationEncoderConfig(sigmas=(1.0, 3.0), frequencies=8, hidden=16, layers=1, width=WIDTH)
-GEOTOKEN = {
-    "geotoken": {
-        "levels": [0, 2, 4],
-        "neighbours": 4,
-        "d_model": 16,
-        "heads": 2,
-        "encoder_layers": 1,
-        "decoder_layers": 1,
-        "feed_forward": 32,
-    },
-    "batch": 24,
-    "epochs": 2,
-    "validation_share": 0.2,
-}
 REWARD = {"near_km": 2000, "views": 40, "validation_views": 10, "samples": 4, "batch": 8, "steps": 4}
 
 
@@ -44,23 +25,7 @@ class Training(Job):
     def prepare(self, root):
         torch.set_num_threads(1)
         save_model(root)
-        generator = torch.Generator().manual_seed(0)
-        features = torch.randn(ROWS, WIDTH, generator=generator).half()
-        lat_lon = torch.from_numpy(np.random.default_rng(0).uniform((-60, -180), (75, 180), (ROWS, 2)))
-        (root / "features").mkdir()
-        for number, rows in enumerate(torch.arange(ROWS).split(70)):
-            path = root / f"features/shard-{number:08d}.safetensors"
-            save_file({"features": features[rows], "lat_lon": lat_lon[rows]}, path)
-        torch.manual_seed(0)
-        config = SpacesAlignmentConfig(feature_width=WIDTH, hidden=WIDTH, location=LOCATION, text_width=WIDTH)
-        SpacesAlignment(config).save(root / "alignment", about={}, card="")
-        index_folder(
-            root / "features",
-            root / "index",
-            alignment=str(root / "alignment"),
-            neighbours=NeighbourConfig(count=5),
-            report=quiet,
-        )
+        make_parts(root, WIDTH)
         _geotoken(root, root / "geotoken")
 
     def run(self, variant, root, out):
